@@ -1,0 +1,5 @@
+"""The one exception a user may see: a clear line about what, where and how to mend it."""
+
+
+class InputError(Exception):
+    """Wrong usage or input. The command line prints its text as one line and exits with 2."""
