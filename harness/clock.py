@@ -1,10 +1,11 @@
-"""The one clock: reading it, sleeping on it, and running a coroutine on a fresh loop."""
+"""The one clock: reading it, sleeping on it; and the bridge between loop and threads."""
 
 import asyncio
+import contextlib
 import sys
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -73,3 +74,34 @@ def run_loop(main: Coroutine[Any, Any, T]) -> T:
     import uvloop
 
     return uvloop.run(main)
+
+
+async def on_thread(function: Callable[[], T]) -> T:
+    """Call ``function`` on a thread of its own and wait for it without holding the loop.
+
+    Unlike an executor's, the thread never keeps the process alive: when the waiting task is
+    cancelled the call is left to end by itself, and its result is dropped.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]
+
+    def body() -> None:
+        result: T | None = None
+        caught: BaseException | None = None
+        try:
+            result = function()
+        except BaseException as error:
+            caught = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, result, caught)
+
+    threading.Thread(target=body, daemon=True).start()
+    return await future

@@ -3,3 +3,6 @@
 
 class InputError(Exception):
     """Wrong usage or input. The command line prints its text as one line and exits with 2."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from harness import checks as ck
 from harness.errors import InputError
@@ -30,7 +30,7 @@ class Shift(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     at: ck.SelectorText
     add: int | None = None
-    percent: float | None = None
+    percent: Annotated[float | None, Field(allow_inf_nan=False)] = None
 
 
 class Patch(BaseModel):
@@ -57,7 +57,10 @@ class ScenarioFile(BaseModel):
     renames: dict[str, str] = {}
     max_chars: Annotated[int, Field(gt=0)] = 300
     checks: Annotated[list[ck.AnyCheck], Field(min_length=1)]
-    reference: str | Patch
+    reference: Annotated[
+        Annotated[str, Tag("file")] | Annotated[Patch, Tag("patch")],
+        Discriminator(lambda value: "file" if isinstance(value, str) else "patch"),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ def load_scenarios(paths: Iterable[str | Path]) -> list[Scenario]:
             raise InputError(f"{path}: holds no scenarios (*.toml)")
         files += found
     scenarios: dict[str, Scenario] = {}
-    for file in dict.fromkeys(files):
+    for file in {file.resolve(): file for file in files}.values():
         scenario = load_scenario(file)
         if scenario.id in scenarios:
             other = scenarios[scenario.id].path
@@ -127,7 +130,7 @@ def load_scenario(path: Path) -> Scenario:
     """Load and verify one scenario file. Raises InputError naming the file and the key."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # also numbers too long to read
         raise InputError(f"{path}: {error}") from error
     try:
         file = ScenarioFile.model_validate(raw)
@@ -138,6 +141,9 @@ def load_scenario(path: Path) -> Scenario:
         reference = _load_story(path, "reference", file.reference)
     else:
         reference = _apply(path, file.reference, story)
+    for name in file.renames:
+        if name not in story.stock_names:
+            raise InputError(f"{path}: renames: {name!r} is not a stock of the story")
     checks: list[ck.Check] = [
         ck.Structure(id="structure", renamed=file.renames),
         ck.Untouched(id="untouched", touches=file.touches, renamed=file.renames),

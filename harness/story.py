@@ -7,7 +7,7 @@ A story is a JSON array of turns; the names and types of its fields are fixed (s
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 STOCK_FIELDS: dict[str, type] = {
@@ -64,7 +64,16 @@ class Story:
 
     def to_data(self) -> list[dict[str, Any]]:
         """The story as plain JSON data."""
-        return [{**asdict(turn), "stocks": [asdict(s) for s in turn.stocks]} for turn in self.turns]
+        return [
+            {
+                "turn_number": turn.turn_number,
+                "result": turn.result,
+                "news": turn.news,
+                "news_tag": turn.news_tag,
+                "stocks": [{name: getattr(s, name) for name in STOCK_FIELDS} for s in turn.stocks],
+            }
+            for turn in self.turns
+        ]
 
     def to_json(self) -> str:
         """Compact JSON with Hangul unescaped, as the wire format has it."""
@@ -220,7 +229,7 @@ def diff(old: Story, new: Story) -> list[Change]:
 
 
 _SELECTOR = re.compile(
-    r"(?P<first>\*|[1-9]\d*)(?:-(?P<last>[1-9]\d*))?\."
+    r"(?P<first>\*|[1-9][0-9]*)(?:-(?P<last>[1-9][0-9]*))?\."
     r"(?:(?P<turn_field>result|news|news_tag)"
     r"|stocks\[(?P<stock>.+)\]\.(?P<stock_field>name|risk_level|description"
     r"|before_value|current_value|expectation|\*))"

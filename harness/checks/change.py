@@ -22,7 +22,9 @@ class Replaced(Check):
             if not isinstance(value, str):
                 continue
             old = before.get((field.turn, field.stock, field.name), "")
-            if self.old in value.replace(self.new, ""):
+            # An `old` within `new` is what was asked for; a `new` within `old` is not.
+            rest = [value] if self.new in self.old else value.split(self.new)
+            if any(self.old in part for part in rest):
                 yield Finding(f"still has {self.old!r}", field.turn, field.path)
             elif self.old in str(old) and self.new not in value:
                 yield Finding(f"does not have {self.new!r}", field.turn, field.path)
@@ -86,7 +88,7 @@ class Shifted(AtFields):
 
     kind: Literal["shifted"]
     add: int | None = None
-    percent: float | None = None
+    percent: float | None = Field(default=None, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _one(self) -> "Shifted":

@@ -101,7 +101,8 @@ class Limits(Check):
         for field, value in st.fields(edited):
             if not isinstance(value, str):
                 continue
-            if not value.strip() and before.get((field.turn, field.stock, field.name)):
+            old = str(before.get((field.turn, field.stock, field.name), ""))
+            if not value.strip() and old.strip():
                 yield Finding("is blank", field.turn, field.path)
             elif len(value) > self.max_chars:
                 why = f"has {len(value)} characters, at most {self.max_chars} are allowed"

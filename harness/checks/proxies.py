@@ -77,7 +77,7 @@ class RequiredWords(Check):
         return self
 
     def findings(self, original: st.Story, edited: st.Story) -> Iterator[Finding]:
-        text = "\n".join(str(new) for _, _, new in places(self.at, original, edited))
+        text = "\n".join(str(new or "") for _, _, new in places(self.at, original, edited))
         found = [word for word in self.words if word in text]
         if len(found) < self.least:
             yield Finding(

@@ -1,0 +1,185 @@
+"""The command line: what can be said. What it does is in ``harness.commands``, imported late."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from harness import __version__
+from harness.errors import InputError
+
+OK, REFUTED, WRONG_INPUT, INVALID, INTERRUPTED = 0, 1, 2, 4, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """One clear line on wrong usage, as for any wrong input."""
+
+    def error(self, message: str) -> "None":  # type: ignore[override]
+        raise InputError(f"{message} (see {self.prog} --help)")
+
+
+def _names(text: str) -> list[str]:
+    names = [part.strip() for part in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r} has an empty name between its commas")
+    return names
+
+
+def _command(
+    commands: "argparse._SubParsersAction[_Parser]", name: str, about: str, example: str
+) -> _Parser:
+    parser = commands.add_parser(
+        name,
+        help=about,
+        description=about,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    return parser
+
+
+def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = _command(
+        commands,
+        "run",
+        "Run scenarios through pipelines; record, compare and report.",
+        "harness run --pipelines sync,async,batched --concurrency 4 --out reports/run-1",
+    )
+    add = parser.add_argument
+    add("--scenarios", nargs="+", metavar="P", help="files or folders (default: all shipped ones)")
+    add(
+        "--pipelines",
+        type=_names,
+        metavar="A,B",
+        help="sync, sync-threads, async, batched, streaming, fallback or your module:object; "
+        "the first is the baseline (default: sync,async,batched)",
+    )
+    add(
+        "--provider",
+        metavar="X",
+        help="sim[:PROFILE] (default), local[:MODEL.gguf], or http(s)://HOST/v1 "
+        "with its key in HARNESS_API_KEY",
+    )
+    add("--concurrency", type=int, metavar="N", help="trials in flight (default: 4)")
+    add("--batch-size", type=int, metavar="B", help="of batched (default: the concurrency)")
+    add("--group", type=int, metavar="K", help="scenarios in a block (default: 4N, 1 if N is 1)")
+    add(
+        "--workload",
+        metavar="W",
+        help="closed, closed,think=S, burst, rate=R or rate=R,constant (default: closed)",
+    )
+    add("--repeats", type=int, metavar="R", help="rounds that count (default: 3)")
+    add("--warmup", type=int, metavar="R", help="rounds before them (default: 1)")
+    add("--seed", type=int, metavar="S", help="of orders and of the simulator (default: 0)")
+    add("--time-scale", type=float, metavar="F", help="simulator only: 0.02 is 50 times faster")
+    add("--no-summary", dest="summary", action="store_const", const=False, help="one call only")
+    add(
+        "--constrained",
+        action="store_const",
+        const=True,
+        help="ask the server to keep to the story's JSON Schema",
+    )
+    add("--aa", action="store_const", const=True, help="run the baseline a second time")
+    add("--rate-limit", type=float, metavar="R", help="provider calls per second at most")
+    add("--target", type=float, metavar="S", help="response time that goodput demands, seconds")
+    add("--timeout", type=float, metavar="S", help="of one call, seconds (default: 120)")
+    add("--model", metavar="NAME", help="model to ask for (default: the server's first)")
+    add("--out", metavar="DIR", help="folder of the run (default: reports/run-TIME)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--strict", action="store_true", help="exit 4 when the run is invalid")
+    parser.add_argument("--lang", choices=("en", "ko"), default="en", help="of the report")
+    parser.set_defaults(handler="run")
+
+
+def _add_simulate(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = _command(
+        commands,
+        "simulate",
+        "Serve the simulated LLM over HTTP; prints 'listening on URL' when ready.",
+        "harness simulate --port 8001 --profile report-2025 --time-scale 0.02",
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    add("--port", type=int, default=0, help="port; 0 takes a free one (default)")
+    add("--profile", default="default", metavar="P", help="a shipped profile or a .toml")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="S",
+        help="for callers that send no draw of their own",
+    )
+    add("--time-scale", type=float, default=1.0, metavar="F", help="0.02 is 50 times faster")
+    add("--require-key", action="store_true", help="demand the key in HARNESS_API_KEY")
+    parser.set_defaults(handler="simulate")
+
+
+def _add_scenarios(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = _command(
+        commands,
+        "scenarios",
+        "List the fixtures, or check them.",
+        "harness scenarios check scenarios/full",
+    )
+    parser.add_argument("action", choices=("list", "check"))
+    parser.add_argument("paths", nargs="*", metavar="P", help="files or folders (default: shipped)")
+    parser.set_defaults(handler="scenarios")
+
+
+def _add_show(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = _command(
+        commands,
+        "show",
+        "Show a run's trials, or one trial with its answer and failed checks.",
+        "harness show reports/demo ko-sea-news-wheel/async/1",
+    )
+    parser.add_argument("run", metavar="RUN", help="folder of a run")
+    parser.add_argument("trial", nargs="?", metavar="TRIAL", help="id of a trial")
+    parser.set_defaults(handler="show")
+
+
+def _add_report(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = _command(
+        commands,
+        "report",
+        "Make summary.json and index.html again, from the records alone.",
+        "harness report reports/demo --lang ko",
+    )
+    parser.add_argument("run", metavar="RUN", help="folder of a run")
+    parser.add_argument("--lang", choices=("en", "ko"), default="en", help="of the report")
+    parser.set_defaults(handler="report")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
+    parser = _Parser(
+        prog="harness",
+        description="Benchmark and evaluate LLM edit pipelines.",
+        epilog="exit codes: 0 done, 1 refuted or failed, 2 wrong input, 3 inconclusive, "
+        "4 invalid run, 130 interrupted",
+    )
+    parser.add_argument("--version", action="version", version=f"harness {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    for add in (_add_run, _add_simulate, _add_scenarios, _add_show, _add_report):
+        add(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code is its result."""
+    try:
+        args = make_parser().parse_args(argv)
+        module = importlib.import_module(f"harness.commands.{args.handler}")
+        command: Callable[[argparse.Namespace], int] = module.main
+        return command(args)
+    except InputError as error:
+        print(f"harness: {' '.join(str(error).split())}", file=sys.stderr)
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (`harness show | head`): nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK

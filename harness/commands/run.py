@@ -1,0 +1,53 @@
+"""``harness run``."""
+
+import argparse
+import datetime
+import sys
+from pathlib import Path
+from typing import Any
+
+from harness.cli import INTERRUPTED, INVALID, OK
+from harness.clock import run_loop
+from harness.config import RunConfig
+from harness.errors import InputError
+from harness.report.progress import show_progress
+from harness.report.publish import publish
+from harness.report.terminal import print_summary
+from harness.scenario import shipped_dir
+from harness.session import new_session, record, resumed_session
+from harness.store import RunWriter
+
+
+def main(args: argparse.Namespace) -> int:
+    """Make or resume a run, then its summary and report."""
+    given = _given(args)
+    folder = _folder(args)
+    if args.resume:
+        session, writer = resumed_session(folder, given)
+    else:
+        session = new_session({"scenarios": [str(shipped_dir())], **given})
+        writer = RunWriter.create(folder, session.manifest(["harness", *sys.argv[1:]]))
+    with writer, show_progress(session, quiet=args.json) as progress:
+        whole = run_loop(record(session, writer, progress))
+    summary = publish(folder, args.lang)
+    print_summary(summary, folder, as_json=args.json)
+    if not whole:
+        return INTERRUPTED
+    return INVALID if args.strict and not summary["validity"]["valid"] else OK
+
+
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    """The options that were given, by their names in the configuration."""
+    return {
+        name: value
+        for name in RunConfig.model_fields
+        if (value := getattr(args, name, None)) is not None
+    }
+
+
+def _folder(args: argparse.Namespace) -> Path:
+    if args.out:
+        return Path(args.out)
+    if args.resume:
+        raise InputError("--resume needs --out, the folder of the run to go on with")
+    return Path("reports") / f"run-{datetime.datetime.now():%Y%m%d-%H%M%S}"

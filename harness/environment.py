@@ -1,0 +1,53 @@
+"""Where a run was made: versions, machine, git revision. Nothing that identifies a person."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from harness import __version__
+
+PACKAGES = ("aiohttp", "asyncio-throttle", "numpy", "scipy", "urllib3", "uvloop", "xllamacpp")
+
+
+def describe() -> dict[str, Any]:
+    """Versions and machine, as the manifest keeps them; None for what is not known."""
+    return {
+        "harness": __version__,
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "git": _git(),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git() -> str | None:
+    """The revision of the checkout that this package runs from, ``-dirty`` when it has changes."""
+    here = Path(__file__).resolve().parent.parent
+    if not (here / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,19 @@
+"""``batched``: Groups of B edits in parallel, each group waiting for its slowest."""
+
+from harness.pipelines.base import Dispatch, PipelineResult, Settings
+from harness.pipelines.steps import edit_async
+from harness.providers import Recorder
+from harness.scenario import Scenario
+
+
+class Batched:
+    """Groups of B edits in parallel, each group waiting for its slowest."""
+
+    name = "batched"
+    dispatch: Dispatch = "batches"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def edit(self, scenario: Scenario, provider: Recorder) -> PipelineResult:
+        return await edit_async(scenario, provider, self._settings)

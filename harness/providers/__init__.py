@@ -1,0 +1,86 @@
+"""Providers, and how ``--provider`` names one."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.clock import Clock
+from harness.errors import InputError
+from harness.providers.base import Completion, Provider, ProviderError, Trace
+from harness.providers.recorder import Recorder
+from harness.providers.throttled import Throttled
+from harness.scenario import Scenario
+
+__all__ = [
+    "Completion",
+    "Provider",
+    "ProviderError",
+    "ProviderSettings",
+    "Recorder",
+    "Trace",
+    "make_provider",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """What makes a provider: ``spec`` is ``sim[:profile]``, ``local[:MODEL.gguf]`` or a URL.
+
+    ``timeout`` bounds a call in seconds; ``rate_limit`` is in calls per second (None: no limit);
+    ``time_scale`` is for the simulator in process; ``slots`` is how many calls the local model
+    serves at once.
+    """
+
+    spec: str
+    seed: int = 0
+    time_scale: float = 1.0
+    timeout: float = 120.0
+    model: str | None = None
+    rate_limit: float | None = None
+    slots: int = 4
+
+
+def make_provider(
+    settings: ProviderSettings, clock: Clock, scenarios: Sequence[Scenario]
+) -> Provider:
+    """The provider that ``settings`` name, behind its wrappers: rate limit outside, calls inside.
+
+    Raises InputError for a spec that names none. Modules are imported only when named.
+    """
+    inner = _inner(settings, clock, scenarios)
+    if settings.rate_limit is None:
+        return inner
+    return Throttled(inner, settings.rate_limit, clock)
+
+
+def _inner(settings: ProviderSettings, clock: Clock, scenarios: Sequence[Scenario]) -> Provider:
+    kind, _, rest = settings.spec.partition(":")
+    if kind == "sim":
+        from harness.providers.simulated import SimulatedProvider
+        from harness.simulator.engine import Engine
+        from harness.simulator.profile import load_profile
+
+        engine = Engine(load_profile(rest or "default"), settings.seed, settings.time_scale)
+        engine.register(scenarios)
+        return SimulatedProvider(engine, clock)
+    if settings.time_scale != 1.0:
+        raise InputError("--time-scale is for the simulator; a real model keeps its own time")
+    if kind == "local":
+        from harness.providers.local import LocalProvider
+
+        return LocalProvider(rest or None, clock, timeout=settings.timeout, slots=settings.slots)
+    if kind in ("http", "https"):
+        from harness.providers.openai_http import KEY_VARIABLE, HttpProvider
+
+        return HttpProvider(
+            settings.spec,
+            clock,
+            timeout=settings.timeout,
+            key=os.environ.get(KEY_VARIABLE) or None,
+            model=settings.model,
+            scenarios=scenarios,
+        )
+    raise InputError(
+        f"{settings.spec!r}: no such provider; write sim[:PROFILE], local[:MODEL.gguf] "
+        "or the URL of an OpenAI-compatible API, http(s)://HOST/v1"
+    )

@@ -1,0 +1,354 @@
+"""Any OpenAI-compatible server over HTTP, blocking (urllib3) and asynchronous (aiohttp)."""
+
+import json
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import urllib3
+
+from harness.clock import Clock
+from harness.errors import InputError
+from harness.prompt import DRAW_HEADER, Prompt
+from harness.providers.base import Completion, ProviderError, Trace
+from harness.providers.sse import SSEError, SSEReader
+from harness.records import ErrorType, SimTiming, Usage
+from harness.scenario import Scenario
+from harness.simulator.engine import registration
+
+KEY_VARIABLE = "HARNESS_API_KEY"
+CONNECT_S = 10.0
+MAX_ANSWER = 64 * 1024 * 1024
+
+
+class HttpProvider:
+    """``{base}/chat/completions`` with connections kept alive.
+
+    ``timeout`` bounds a whole call in seconds; ``model`` None asks for the first that the server
+    lists; ``scenarios`` are made known to the server if it is our simulator. The key goes into the
+    Authorization header and nowhere else: it is cut out of every error message.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        clock: Clock,
+        *,
+        timeout: float,
+        key: str | None = None,
+        model: str | None = None,
+        scenarios: Sequence[Scenario] = (),
+    ) -> None:
+        self.base = checked_base(base)
+        self._clock = clock
+        self._timeout = timeout
+        self._key = key
+        self._model = model
+        self._scenarios = scenarios
+        self._about: dict[str, Any] | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._pool: urllib3.PoolManager | None = None
+
+    async def open(self) -> None:
+        """Connect and look around. Raises InputError when the server or the key is no good."""
+        if self._session is not None:
+            return
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=CONNECT_S),
+        )
+        # Pools are per host; 1,024 connections is more threads than anyone blocks on.
+        self._pool = urllib3.PoolManager(maxsize=1024, retries=False)
+        models = await self._look("/models")
+        if self._model is None:
+            self._model = _first_model(models)
+        self._about = await self._simulator()
+        if self._about is not None:
+            await self._teach()
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+        if self._pool is not None:
+            self._pool.clear()
+            self._pool = None
+
+    def describe(self) -> dict[str, Any]:
+        about: dict[str, Any] = {
+            "kind": "http",
+            "simulated": self._about is not None,
+            "url": self.base,
+            "model": self._model,
+            "timeout_s": self._timeout,
+        }
+        if self._about is not None:
+            about["profile"] = self._about.get("profile")
+            about["time_scale"] = self._about.get("time_scale")
+        return about
+
+    async def _teach(self) -> None:
+        """Tell the simulator the right answers to the scenarios."""
+        assert self._session is not None
+        url = self.base.removesuffix("/v1") + "/x-sim/scenarios"
+        async with self._session.post(url, data=registration(self._scenarios)) as response:
+            if response.status != 200:
+                raise InputError(f"{url}: {self._reason(response.status, await response.read())}")
+
+    async def _look(self, path: str) -> object:
+        assert self._session is not None
+        url = self.base + path
+        try:
+            async with self._session.get(url, headers=self._headers("")) as response:
+                body = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            why = self._clean(str(error) or type(error).__name__)
+            raise InputError(f"{url}: cannot be reached: {why}; is the server running?") from error
+        if response.status in (401, 403):
+            state = f"the key in {KEY_VARIABLE} was refused" if self._key else "it wants a key"
+            raise InputError(f"{url}: {response.status}: {state}; set {KEY_VARIABLE}")
+        try:
+            return json.loads(body) if response.status == 200 else None
+        except ValueError:
+            return None
+
+    async def _simulator(self) -> dict[str, Any] | None:
+        """What ``/x-sim`` says, when the server is our simulator."""
+        assert self._session is not None
+        try:
+            async with self._session.get(self.base.removesuffix("/v1") + "/x-sim") as response:
+                about = json.loads(await response.read()) if response.status == 200 else None
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return None
+        return about if isinstance(about, dict) and "time_scale" in about else None
+
+    # --- the three ways of calling ---
+
+    def complete_blocking(self, prompt: Prompt, trace: Trace) -> Completion:
+        assert self._pool is not None, "open() comes first"
+        body, headers = self._body(prompt, stream=False), self._headers(prompt.draw)
+        trace.sent = self._clock.now()
+        end = trace.sent + self._timeout
+        try:
+            response = self._pool.request(
+                "POST",
+                f"{self.base}/chat/completions",
+                body=body,
+                headers=headers,
+                preload_content=False,
+                timeout=urllib3.Timeout(connect=CONNECT_S, read=self._timeout),
+            )
+            trace.status = response.status
+            try:
+                answer = self._read_blocking(response, end)
+            except BaseException:
+                response.close()
+                raise
+            response.release_conn()
+        except urllib3.exceptions.HTTPError as error:
+            trace.done = self._clock.now()
+            raise self._transport_error(error) from error
+        trace.done = self._clock.now()
+        return self._completion(answer, trace)
+
+    def _read_blocking(self, response: urllib3.BaseHTTPResponse, end: float) -> bytes:
+        """The body, piece by piece so that a server that trickles cannot outlast the time-out."""
+        parts: list[bytes] = []
+        size = 0
+        for part in response.stream(65536):
+            parts.append(part)
+            size += len(part)
+            if self._clock.now() > end:
+                raise urllib3.exceptions.TimeoutError("the answer took too long")
+            if size > MAX_ANSWER:
+                raise ProviderError("protocol", f"the answer has more than {MAX_ANSWER:,} bytes")
+        return b"".join(parts)
+
+    async def complete(self, prompt: Prompt, trace: Trace) -> Completion:
+        assert self._session is not None, "open() comes first"
+        body, headers = self._body(prompt, stream=False), self._headers(prompt.draw)
+        trace.sent = self._clock.now()
+        try:
+            async with self._session.post(
+                f"{self.base}/chat/completions", data=body, headers=headers, allow_redirects=False
+            ) as response:
+                trace.status = response.status
+                answer = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            trace.done = self._clock.now()
+            raise self._transport_error(error) from error
+        trace.done = self._clock.now()
+        return self._completion(answer, trace)
+
+    async def stream(self, prompt: Prompt, trace: Trace) -> AsyncGenerator[str, None]:
+        assert self._session is not None, "open() comes first"
+        body, headers = self._body(prompt, stream=True), self._headers(prompt.draw)
+        trace.sent = self._clock.now()
+        trace.chunks = 0
+        try:
+            async with self._session.post(
+                f"{self.base}/chat/completions", data=body, headers=headers, allow_redirects=False
+            ) as response:
+                trace.status = response.status
+                if response.status != 200:
+                    answer = await response.read()
+                    trace.done = self._clock.now()
+                    self._completion(answer, trace)
+                reader, ended = SSEReader(), False
+                async for piece in response.content.iter_any():
+                    arrived = self._clock.now()
+                    for data in reader.feed(piece):
+                        if data == "[DONE]":
+                            ended = True
+                            continue
+                        text = self._chunk(data, trace)
+                        if text:
+                            if trace.first_token is None:
+                                trace.first_token = arrived
+                            trace.last_token = arrived
+                            trace.chunks += 1
+                            yield text
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            trace.done = self._clock.now()
+            raise self._transport_error(error) from error
+        except SSEError as error:
+            trace.done = self._clock.now()
+            raise ProviderError("protocol", str(error)) from error
+        trace.done = self._clock.now()
+        if not ended and trace.finish_reason is None:
+            raise ProviderError("truncated", "the stream ended before the answer was complete")
+
+    # --- reading and writing messages ---
+
+    def _headers(self, draw: str) -> dict[str, str]:
+        headers = {"Content-Type": "application/json"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        if draw and self._about is not None:
+            headers[DRAW_HEADER] = draw
+        return headers
+
+    def _body(self, prompt: Prompt, *, stream: bool) -> bytes:
+        body: dict[str, Any] = {
+            "model": self._model,
+            "messages": [{"role": role, "content": text} for role, text in prompt.messages],
+            "max_tokens": prompt.max_tokens,
+            "temperature": prompt.temperature,
+        }
+        if prompt.schema is not None:
+            schema = {"name": prompt.call, "schema": prompt.schema, "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        if stream:
+            body["stream"] = True
+            body["stream_options"] = {"include_usage": True}
+        return json.dumps(body, ensure_ascii=False).encode()
+
+    def _completion(self, answer: bytes, trace: Trace) -> Completion:
+        """The text of a whole answer. Raises ProviderError for any other than a good one."""
+        status = trace.status or 0
+        if status != 200:
+            raise ProviderError(_status_type(status), self._reason(status, answer))
+        try:
+            data = json.loads(answer)
+            choice = data["choices"][0]
+            text = choice["message"]["content"] or ""
+            if not isinstance(text, str):
+                raise TypeError("content is not text")
+        except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
+            raise ProviderError("protocol", f"not a chat completion: {error!r}") from error
+        trace.finish_reason = choice.get("finish_reason")
+        _take_extras(data, trace)
+        return Completion(text)
+
+    def _chunk(self, data: str, trace: Trace) -> str:
+        """The text of one streamed event; keeps finish reason, usage and simulator timing."""
+        try:
+            event = json.loads(data)
+            if "error" in event:
+                raise ProviderError("protocol", self._clean(str(event["error"])[:200]))
+            choices = event.get("choices") or []
+            text = choices[0].get("delta", {}).get("content") or "" if choices else ""
+            if not isinstance(text, str):
+                raise TypeError("content is not text")
+        except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
+            raise ProviderError("protocol", f"not a streamed completion: {error!r}") from error
+        if choices and choices[0].get("finish_reason"):
+            trace.finish_reason = choices[0]["finish_reason"]
+        _take_extras(event, trace)
+        return text
+
+    def _transport_error(self, error: Exception) -> ProviderError:
+        """A failure below HTTP, typed."""
+        type_: ErrorType = "protocol"
+        if isinstance(error, urllib3.exceptions.NewConnectionError | aiohttp.ClientConnectorError):
+            type_ = "connect"
+        elif isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError):
+            type_ = "timeout"
+        elif isinstance(
+            error,
+            aiohttp.ClientPayloadError
+            | urllib3.exceptions.IncompleteRead
+            | urllib3.exceptions.InvalidChunkLength,
+        ):
+            type_ = "truncated"
+        elif isinstance(
+            error, urllib3.exceptions.ProtocolError | aiohttp.ClientConnectionError | OSError
+        ):
+            type_ = "reset"
+        return ProviderError(type_, self._clean(str(error) or type(error).__name__)[:200])
+
+    def _reason(self, status: int, body: bytes) -> str:
+        """An HTTP error in one line, from the server's own message where it has one."""
+        try:
+            error = json.loads(body)["error"]
+            text = error["message"] if isinstance(error, dict) else error
+        except (ValueError, KeyError, TypeError, RecursionError):
+            text = body[:200].decode("utf-8", "replace")
+        return self._clean(f"HTTP {status}: {' '.join(str(text).split())[:200]}")
+
+    def _clean(self, text: str) -> str:
+        return text.replace(self._key, "***") if self._key else text
+
+
+def checked_base(url: str) -> str:
+    """The URL without a closing slash. Raises InputError for one that cannot be right."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        raise InputError(f"{url}: not a URL: {error}") from error
+    if parts.username or parts.password:
+        raise InputError(f"the provider's URL holds a password; put the key into {KEY_VARIABLE}")
+    if not good or parts.query or parts.fragment:
+        raise InputError(f"{url}: not a base URL such as http://127.0.0.1:8000/v1")
+    return url.rstrip("/")
+
+
+def _first_model(models: object) -> str:
+    """The model to ask for when none was named: the first that the server lists."""
+    try:
+        return str(models["data"][0]["id"])  # type: ignore[index]
+    except (KeyError, IndexError, TypeError):
+        return "default"
+
+
+def _status_type(status: int) -> ErrorType:
+    if status == 429:
+        return "rate_limited"
+    if 400 <= status < 500:
+        return "http_4xx"
+    return "http_5xx" if status >= 500 else "protocol"
+
+
+def _take_extras(data: dict[str, Any], trace: Trace) -> None:
+    """Token usage, and the simulator's own timing; None where absent or of another shape."""
+    usage, sim = data.get("usage"), data.get("x_sim")
+    if isinstance(usage, dict):
+        prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+        if isinstance(prompt, int) and isinstance(completion, int):
+            details = usage.get("prompt_tokens_details")
+            cached = details.get("cached_tokens") if isinstance(details, dict) else None
+            trace.usage = Usage(prompt, completion, cached)
+    if isinstance(sim, dict):
+        trace.sim = SimTiming(ttft_s=float(sim["ttft_s"]), total_s=float(sim["total_s"]))

@@ -1,0 +1,95 @@
+"""The simulated model in process: the engine's replies on this process's own clock."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from harness.clock import Clock
+from harness.prompt import Prompt
+from harness.providers.base import Completion, ProviderError, Trace
+from harness.records import ErrorType, SimTiming
+from harness.simulator.engine import Engine, Reply
+
+FAULTS: dict[str, tuple[ErrorType, int | None]] = {
+    "http_5xx": ("http_5xx", 503),
+    "rate_limited": ("rate_limited", 429),
+    "reset": ("reset", None),
+}
+
+
+class SimulatedProvider:
+    """The simulated LLM without a network between."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    async def open(self) -> None:
+        """Nothing to start."""
+
+    async def close(self) -> None:
+        """Nothing to release."""
+
+    def describe(self) -> dict[str, Any]:
+        engine = self._engine
+        return {
+            "kind": "sim",
+            "simulated": True,
+            "profile": engine.profile.name,
+            "time_scale": engine.time_scale,
+            "model": f"simulated {engine.profile.name}",
+        }
+
+    def complete_blocking(self, prompt: Prompt, trace: Trace) -> Completion:
+        reply = self._begin(prompt, trace)
+        self._clock.sleep_blocking(_length(reply))
+        return self._end(reply, trace)
+
+    async def complete(self, prompt: Prompt, trace: Trace) -> Completion:
+        reply = self._begin(prompt, trace)
+        await self._clock.sleep(_length(reply))
+        return self._end(reply, trace)
+
+    async def stream(self, prompt: Prompt, trace: Trace) -> AsyncGenerator[str, None]:
+        reply = self._begin(prompt, trace)
+        assert trace.sent is not None
+        if reply.fault:
+            await self._clock.sleep(_length(reply))
+            self._end(reply, trace)
+        trace.chunks = 0
+        for token, moment in zip(reply.tokens, reply.moments(), strict=True):
+            ahead = trace.sent + moment - self._clock.now()
+            if ahead > 0:
+                await self._clock.sleep(ahead)
+            trace.last_token = self._clock.now()
+            if trace.first_token is None:
+                trace.first_token = trace.last_token
+            trace.chunks += 1
+            yield token
+        if not reply.tokens:
+            await self._clock.sleep(reply.total_s)
+        self._end(reply, trace)
+
+    def _begin(self, prompt: Prompt, trace: Trace) -> Reply:
+        trace.sent = self._clock.now()
+        return self._engine.plan(list(prompt.messages), prompt.max_tokens, prompt.draw)
+
+    def _end(self, reply: Reply, trace: Trace) -> Completion:
+        """Stamp the end; raises ProviderError when the reply is a fault."""
+        trace.done = self._clock.now()
+        if reply.fault:
+            type_, trace.status = FAULTS[reply.fault]
+            raise ProviderError(type_, f"simulated fault {reply.fault}")
+        assert trace.sent is not None
+        first = reply.ttft_s if trace.first_token is None else trace.first_token - trace.sent
+        trace.status = 200
+        trace.usage = reply.usage
+        trace.finish_reason = reply.finish_reason
+        trace.sim = SimTiming(ttft_s=first, total_s=trace.done - trace.sent)
+        return Completion(reply.text)
+
+
+def _length(reply: Reply) -> float:
+    """Seconds until the whole answer, or the fault: refused at once, reset half-way."""
+    if reply.fault == "reset":
+        return reply.total_s / 2
+    return 0.0 if reply.fault else reply.total_s

@@ -1,0 +1,1 @@
+"""What people look at, made from a run's summary and records."""

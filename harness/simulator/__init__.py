@@ -1,0 +1,1 @@
+"""A simulated LLM with latency and faults, in process and over HTTP."""

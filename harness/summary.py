@@ -1,0 +1,211 @@
+"""Records → ``summary.json``: the one place where a run's figures are made.
+
+Every report shows these figures and computes none of its own.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from harness import validity
+from harness.records import OUTCOMES, BlockRecord, TrialRecord
+from harness.stats import compare, estimate
+from harness.stats import sample as sm
+from harness.store import Run
+
+CONFIDENCE = 0.95
+BLOCK_MEASURES: tuple[sm.BlockMeasure, ...] = ("makespan", "throughput")
+
+
+def summarise(run: Run) -> dict[str, Any]:
+    """The figures of a run, as design and README document them. Times in seconds."""
+    manifest = run.manifest
+    target = manifest["config"]["target"]
+    arms: list[str] = manifest["arms"]
+    checks = validity.check_run(run.records, run.blocks, planned=manifest["planned_trials"])
+    return {
+        "schema": manifest["schema"],
+        "run": {
+            "status": manifest["status"],
+            "command": manifest["command"],
+            "config": manifest["config"],
+            "provider": manifest["provider"],
+            "simulated": bool((manifest["provider"] or {}).get("simulated")),
+            "time_scale": (manifest["provider"] or {}).get("time_scale"),
+            "baseline": manifest["baseline"],
+            "scenarios": len(manifest["scenarios"]),
+            "planned_trials": manifest["planned_trials"],
+            "recorded_trials": len(run.records),
+            "warmup_trials": sum(record.warmup for record in run.records),
+            "segments": len(manifest["segments"]),
+            "started": manifest["segments"][0]["started"] if manifest["segments"] else None,
+            "environment": manifest["environment"],
+        },
+        "pipelines": {arm: _pipeline(run, arm, target) for arm in arms},
+        "client_error_s": _spread(validity.client_errors(run.records)),
+        "comparisons": [
+            row for arm in arms[1:] for row in _compare(run.records, arms[0], arm, target)
+        ],
+        "validity": {
+            "valid": all(check.ok for check in checks),
+            "checks": [asdict(check) for check in checks],
+        },
+    }
+
+
+def _pipeline(run: Run, arm: str, target: float | None) -> dict[str, Any]:
+    mine = [record for record in run.records if record.pipeline == arm and not record.warmup]
+    outcomes = Counter(record.outcome for record in mine)
+    right = sm.successes(mine, arm)
+    rate = estimate.proportion(right.k, right.n, CONFIDENCE)
+    return {
+        "trials": len(mine),
+        "outcomes": {name: outcomes.get(name, 0) for name in OUTCOMES},
+        "success": {"k": right.k, "n": right.n, "rate": rate.point, "ci95": _ci(rate)},
+        "response_time_s": _times(sm.sample(mine, arm, "response_time")),
+        "service_time_s": _times(sm.sample(mine, arm, "service_time")),
+        "ttft_s": _times(sm.sample(mine, arm, "ttft")),
+        "throughput_per_s": _per_block(run.records, arm, "throughput", None),
+        "goodput_per_s": _per_block(run.records, arm, "goodput", target),
+        "makespan_s": _per_block(run.records, arm, "makespan", None),
+        "tokens": _tokens(mine),
+        "errors": dict(
+            Counter(record.error.type for record in mine if record.error is not None).most_common()
+        ),
+        "malformed": dict(
+            Counter(
+                record.malformed.reason for record in mine if record.malformed is not None
+            ).most_common()
+        ),
+        "failed_checks": dict(
+            Counter(
+                check.id for record in mine for check in record.checks if not check.ok
+            ).most_common()
+        ),
+        "attempts": sum(len(record.attempts) for record in mine),
+        "resources": _resources([block for block in run.blocks if block.pipeline == arm]),
+    }
+
+
+def _times(sample: sm.Sample) -> dict[str, Any] | None:
+    """Mean, quantiles and intervals of a latency sample; None when it is empty.
+
+    Trials that share a block are not independent, so the mean's interval is over block means.
+    """
+    if not sample.n:
+        return None
+    x = sample.values
+    mean = estimate.mean(compare.by_group(x, sample.blocks), CONFIDENCE)
+    p50, p95, p99 = (estimate.quantile(x, p, CONFIDENCE) for p in (0.5, 0.95, 0.99))
+    warnings = {
+        name: found.warnings[0]
+        for name, found in (("mean", mean), ("p50", p50), ("p95", p95), ("p99", p99))
+        if found.warnings
+    }
+    return {
+        "n": sample.n,
+        "mean": float(x.mean()),
+        "p50": p50.point,
+        "p95": p95.point,
+        "p99": p99.point,
+        "max": float(x.max()),
+        "ci95": {"mean": _ci(mean), "p50": _ci(p50), "p95": _ci(p95), "p99": _ci(p99)},
+        "excluded": sample.excluded,
+        "warnings": warnings,
+    }
+
+
+def _per_block(
+    records: Sequence[TrialRecord], arm: str, measure: sm.BlockMeasure, target: float | None
+) -> dict[str, Any] | None:
+    values = sm.block_values(records, arm, measure, target=target)
+    if not values.n:
+        return None
+    found = estimate.mean(values.values, CONFIDENCE)
+    return {"n": found.n, "mean": found.point, "ci95": _ci(found), "excluded": values.excluded}
+
+
+def _tokens(records: Sequence[TrialRecord]) -> dict[str, Any] | None:
+    """Tokens of all calls of the trials that the server counted; None when it counted none."""
+    counted = [record.usage for record in records if record.usage is not None]
+    if not counted:
+        return None
+    cached = [usage.cached for usage in counted if usage.cached is not None]
+    return {
+        "n": len(counted),
+        "prompt": sum(usage.prompt for usage in counted),
+        "completion": sum(usage.completion for usage in counted),
+        "cached": sum(cached) if cached else None,
+    }
+
+
+def _resources(blocks: Sequence[BlockRecord]) -> dict[str, Any]:
+    kept = [block for block in blocks if not block.warmup]
+    trials = sum(block.trials for block in kept)
+    rss = [block.peak_rss_mb for block in kept if block.peak_rss_mb is not None]
+    threads = [block.peak_threads for block in kept if block.peak_threads is not None]
+    sockets = [block.peak_sockets for block in kept if block.peak_sockets is not None]
+    return {
+        "cpu_s_per_trial": sum(block.cpu_s for block in kept) / trials if trials else None,
+        "peak_rss_mb": max(rss, default=None),
+        "peak_threads": max(threads, default=None),
+        "peak_sockets": max(sockets, default=None),
+    }
+
+
+def _compare(
+    records: Sequence[TrialRecord], baseline: str, candidate: str, target: float | None
+) -> list[dict[str, Any]]:
+    """What the candidate changes against the baseline, one row for each estimand."""
+    pairs = sm.pairs(records, baseline, candidate)
+    found = [
+        (pairs, compare.gm_ratio(pairs, CONFIDENCE)),
+        (pairs, compare.mean_ratio(pairs, CONFIDENCE)),
+    ]
+    measures: list[sm.BlockMeasure] = [*BLOCK_MEASURES]
+    if target is not None:
+        measures.append("goodput")
+    for measure in measures:
+        grouped = sm.block_pairs(records, baseline, candidate, measure, target=target)
+        found.append((grouped, compare.block_ratio(grouped, CONFIDENCE, measure)))
+    return [
+        {
+            "baseline": baseline,
+            "candidate": candidate,
+            "estimand": result.estimand,
+            "ratio": result.ratio,
+            "ci95": None if result.lo is None or result.hi is None else [result.lo, result.hi],
+            "change_percent": None if result.ratio is None else 100 * (result.ratio - 1),
+            "n": result.n,
+            "dropped_pairs": result.dropped_pairs,
+            "cut_blocks": source.cut_blocks,
+            "method": result.method,
+            "verdict": None,
+            "warnings": list(result.warnings),
+        }
+        for source, result in found
+    ]
+
+
+def _spread(values: Sequence[float]) -> dict[str, Any] | None:
+    """n, mean, quantiles and maximum of plain values; None when there are none."""
+    if not values:
+        return None
+    x = np.asarray(values)
+    p50, p95, p99 = np.quantile(x, [0.5, 0.95, 0.99])
+    return {
+        "n": int(x.size),
+        "mean": float(x.mean()),
+        "p50": float(p50),
+        "p95": float(p95),
+        "p99": float(p99),
+        "max": float(x.max()),
+    }
+
+
+def _ci(found: estimate.Estimate) -> list[float | None] | None:
+    """Both bounds, or None when a side has none."""
+    return [found.lo, found.hi] if found.lo is not None and found.hi is not None else None

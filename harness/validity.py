@@ -1,0 +1,121 @@
+"""Was the client fit to measure? Each check with its value, limit and remedy.
+
+The checks bind what the run says of its own measuring; the gates of claims build on them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.records import Attempt, BlockRecord, TrialRecord
+
+LEAST_SLIP_S = 0.010
+SLIP_SHARE = 0.01
+CPU_SHARE = 0.70
+UNANSWERED_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """One check. ``value`` None: it could not be measured, and the check does not hold."""
+
+    name: str
+    ok: bool
+    value: float | None
+    limit: float | None
+    unit: str
+    remedy: str
+
+
+def slip(record: TrialRecord) -> float | None:
+    """Seconds by which the client was late: from the moment a trial could begin until its first
+    call was asked for. The rate limit's wait comes after that and is no fault of the client.
+    """
+    if record.eligible is None or not record.attempts:
+        return None
+    return max(0.0, record.attempts[0].due - record.eligible)
+
+
+def client_errors(records: Sequence[TrialRecord]) -> list[float]:
+    """Client's time less the simulator's own time of each call, in seconds; empty without one."""
+    return [
+        error
+        for record in records
+        if not record.warmup
+        for attempt in record.attempts
+        if (error := _client_error(attempt)) is not None
+    ]
+
+
+def _client_error(attempt: Attempt) -> float | None:
+    if attempt.sim is None or attempt.sent is None or attempt.done is None:
+        return None
+    return attempt.done - attempt.sent - attempt.sim.total_s
+
+
+def check_run(
+    records: Sequence[TrialRecord], blocks: Sequence[BlockRecord], *, planned: int | None
+) -> list[Validity]:
+    """The checks of a run. ``planned``: trials it should have (None: not known)."""
+    kept = [record for record in records if not record.warmup]
+    times = [time for record in kept if (time := record.response_time) is not None]
+    limit = max(LEAST_SLIP_S, SLIP_SHARE * float(np.median(times)) if times else 0.0)
+    slips = [value for record in kept if (value := slip(record)) is not None]
+    stretches = [block for block in blocks if not block.warmup]
+    lags = [lag for block in stretches for lag in block.lag_s]
+    wall = sum(block.ended - block.started for block in stretches)
+    cpu = sum(block.cpu_s for block in stretches)
+    answered = [record for record in kept if record.outcome != "cancelled"]
+    unanswered = sum(not record.answered for record in answered)
+    done = sum(record.outcome != "cancelled" for record in records)
+    checks = [
+        _at_most(
+            "schedule_slip_p99",
+            _p99(slips),
+            limit,
+            "s",
+            "the client started trials late: lower --concurrency or free the machine",
+        ),
+        _at_most(
+            "loop_lag_p99",
+            _p99(lags),
+            limit,
+            "s",
+            "the event loop was held up: lower --concurrency or free the machine",
+        ),
+        _at_most(
+            "client_cpu_share",
+            cpu / wall if wall > 0 else None,
+            CPU_SHARE,
+            "of one core",
+            "the client was short of processor time: lower --concurrency or use a slower rate",
+        ),
+        _at_most(
+            "unanswered_share",
+            unanswered / len(answered) if answered else None,
+            UNANSWERED_SHARE,
+            "of trials",
+            "too many trials got no answer for latency to mean much: see the errors",
+        ),
+    ]
+    if planned is not None:
+        checks.append(
+            Validity(
+                "complete",
+                done >= planned,
+                float(done),
+                float(planned),
+                "trials",
+                "the run was interrupted: go on with --resume",
+            )
+        )
+    return checks
+
+
+def _p99(values: Sequence[float]) -> float | None:
+    return float(np.quantile(values, 0.99)) if values else None
+
+
+def _at_most(name: str, value: float | None, limit: float, unit: str, remedy: str) -> Validity:
+    return Validity(name, value is not None and value <= limit, value, limit, unit, remedy)
