@@ -143,10 +143,9 @@ values = st.recursive(
 def test_any_other_data_is_refused_cleanly(data: object) -> None:
     try:
         story = parse_story(data)
-    except StoryError as error:
-        assert error.where.startswith(("story", "turn "))
-    else:
-        assert story.to_data() == data
+    except StoryError:
+        return
+    assert story.to_data() == data
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,8 @@ def edit_reply(known: Known, profile: Profile, rng: random.Random) -> tuple[str,
     text = _dress(story, profile, rng)
     if kind == "truncated":
         # Cut within the story, or a cut through closing chatter would leave a right answer.
-        body = text.rfind("}]") + 1
-        return text[: rng.randrange(body // 4, body)], "length"
+        end = text.rindex("]")
+        return text[: rng.randrange(end // 4, end)], "length"
     return text, "stop"
 
 

@@ -118,7 +118,7 @@ def mean_ratio(
         return replace(none, warnings=("a mean is not positive: no ratio",))
     theta = math.log(b.mean() / a.mean())
     e = b / b.mean() - a / a.mean()
-    # sd(e) does not care for the shift, which only keeps `mean` from seeing a vanishing mean.
+    # e has mean 0, and sd(e) does not care for a shift: around 1, rounding is seen as no spread.
     spread = estimate.mean(e + 1, confidence)
     lo, hi = (None if side is None else theta + side - 1 for side in (spread.lo, spread.hi))
     return replace(

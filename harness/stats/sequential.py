@@ -56,6 +56,7 @@ def sequential_gm_ratio(
     No interval before n = 10. The p-value is None: fixed-n p-values do not survive looking.
     """
     fixed = gm_ratio(pairs, confidence, scope, estimand)
+    unit = "blocks" if scope == "these scenarios" else "scenarios"
     lo = hi = None
     warnings = ["always valid: stopping inflates the estimate"]
     if fixed.n < FIRST_LOOK:
@@ -72,7 +73,7 @@ def sequential_gm_ratio(
         fixed.n,
         fixed.dropped_pairs,
         confidence,
-        f"t confidence sequence, g = {g:g}, over {fixed.method.rsplit(' ', 1)[-1]}",
+        f"t confidence sequence over {unit}, g = {g:g}",
         tuple(warnings) + fixed.warnings,
         sd=fixed.sd,
     )

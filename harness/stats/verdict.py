@@ -51,10 +51,7 @@ def verdict(
     low, high = _log(lo, -math.inf), _log(hi, math.inf)
     line, equal = claim_line(reduction, margin), -math.log1p(-equivalence)
     if high < line:
-        small = reduction is not None and 1.5 * reduction < 1
-        if small and reduction is not None and high < math.log1p(-1.5 * reduction):
-            return Judgement("supported", "understated")
-        return Judgement("supported")
+        return Judgement("supported", "understated" if _beyond(high, reduction) else None)
     if low > line:
         if low > 0:
             return Judgement("refuted", "reversed")
@@ -65,7 +62,7 @@ def verdict(
 
 
 def difference_verdict(
-    lo: float | None, hi: float | None, gain: float, *, equivalence: float = 0.01
+    lo: float | None, hi: float | None, gain: float, *, equivalence: float = 0.05
 ) -> Judgement:
     """Judge a gain in success, candidate − baseline, interval [lo, hi] in points (0.05 is 5 %).
 
@@ -117,6 +114,13 @@ def swapped(lo: float | None, hi: float | None) -> tuple[float | None, float | N
 def slower_by(m: float) -> float:
     """The reduction, arms swapped, that "slower by m" claims: m/(1 + m)."""
     return m / (1 + m)
+
+
+def _beyond(high: float, reduction: float | None) -> bool:
+    """Whether the upper log bound shows more than one and a half times the claimed reduction."""
+    if reduction is None or 1.5 * reduction >= 1:
+        return False
+    return high < math.log1p(-1.5 * reduction)
 
 
 def _inverse(bound: float | None) -> float | None:
