@@ -7,8 +7,9 @@ A story is a JSON array of turns; the names and types of its fields are fixed (s
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, TypeAlias
 
 STOCK_FIELDS: dict[str, type] = {
     "name": str,
@@ -25,6 +26,7 @@ TURN_FIELDS: dict[str, type] = {
     "news_tag": str,
     "stocks": list,
 }
+Place: TypeAlias = tuple[int, int | None, str]
 _TYPE_WORDS = {str: "text", int: "a whole number", list: "an array"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -57,6 +59,13 @@ class Story:
     """All turns, numbered 1..n, each with the same stocks in the same order."""
 
     turns: tuple[Turn, ...]
+    # Made on first use: every check walks them, and a story never changes.
+    _fields: "tuple[tuple[Field, str | int], ...] | None" = field(
+        default=None, init=False, repr=False, compare=False
+    )
+    _values: "dict[Place, str | int] | None" = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     @property
     def stock_names(self) -> tuple[str, ...]:
@@ -92,6 +101,11 @@ class Field:
     name: str
     stock: int | None = None
     stock_name: str | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where it is, whatever the stock is called: (turn, position of the stock, name)."""
+        return self.turn, self.stock, self.name
 
     @property
     def path(self) -> str:
@@ -189,15 +203,29 @@ def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
 STRICT_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_unique_keys)
 
 
-def fields(story: Story) -> Iterator[tuple[Field, str | int]]:
+def fields(story: Story) -> tuple[tuple[Field, str | int], ...]:
     """Every leaf of the story with its place, in reading order (turn numbers left out)."""
+    if story._fields is None:
+        object.__setattr__(story, "_fields", tuple(_walk(story)))
+    assert story._fields is not None
+    return story._fields
+
+
+def values(story: Story) -> "dict[Place, str | int]":
+    """The value at every place of the story; not to be changed."""
+    if story._values is None:
+        object.__setattr__(story, "_values", {f.place: value for f, value in fields(story)})
+    assert story._values is not None
+    return story._values
+
+
+def _walk(story: Story) -> Iterator[tuple[Field, str | int]]:
     for turn in story.turns:
         for name in ("result", "news", "news_tag"):
             yield Field(turn.turn_number, name), getattr(turn, name)
         for position, stock in enumerate(turn.stocks):
             for name in STOCK_FIELDS:
-                field = Field(turn.turn_number, name, position, stock.name)
-                yield field, getattr(stock, name)
+                yield Field(turn.turn_number, name, position, stock.name), getattr(stock, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +277,7 @@ class Selector:
     stock: str | None
 
     @classmethod
+    @lru_cache(maxsize=4096)
     def parse(cls, text: str) -> "Selector":
         """Raises ValueError when ``text`` is not of the form above."""
         match = _SELECTOR.fullmatch(text)

@@ -6,8 +6,9 @@ nothing to spoil (two stocks cannot be swapped where there is one).
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
-from harness.story import Field, Story, Turn, fields, parse_story
+from harness.story import Field, Story, Turn, fields
 
 Mutation = Callable[[Story], Story | None]
 
@@ -92,11 +93,15 @@ def with_leaf(story: Story, field: Field, value: str | int) -> Story:
     if field.name == "name":
         assert field.stock is not None
         return _rename(story, field.stock, str(value))
-    data = story.to_data()
-    turn = data[field.turn - 1]
-    owner = turn if field.stock is None else turn["stocks"][field.stock]
-    owner[field.name] = value
-    return parse_story(data)
+    change: dict[str, Any] = {field.name: value}
+    turns = list(story.turns)
+    turn = turns[field.turn - 1]
+    if field.stock is not None:
+        stocks = list(turn.stocks)
+        stocks[field.stock] = replace(stocks[field.stock], **change)
+        change = {"stocks": tuple(stocks)}
+    turns[field.turn - 1] = replace(turn, **change)
+    return Story(tuple(turns))
 
 
 def altered(story: Story) -> Iterator[tuple[Field, Story]]:

@@ -68,11 +68,11 @@ def places(
 
     The last item is None where the edited story has no such place.
     """
-    after = {(f.turn, f.stock, f.name): value for f, value in st.fields(edited)}
+    after = st.values(edited)
     chosen = [st.Selector.parse(text) for text in selectors]
     for field, value in st.fields(original):
         if any(selector.matches(field) for selector in chosen):
-            yield field, value, after.get((field.turn, field.stock, field.name))
+            yield field, value, after.get(field.place)
 
 
 class AtFields(Check):

@@ -17,11 +17,11 @@ class Replaced(Check):
     new: Text
 
     def findings(self, original: st.Story, edited: st.Story) -> Iterator[Finding]:
-        before = {(f.turn, f.stock, f.name): value for f, value in st.fields(original)}
+        before = st.values(original)
         for field, value in st.fields(edited):
             if not isinstance(value, str):
                 continue
-            old = before.get((field.turn, field.stock, field.name), "")
+            old = before.get(field.place, "")
             # An `old` within `new` is what was asked for; a `new` within `old` is not.
             rest = [value] if self.new in self.old else value.split(self.new)
             if any(self.old in part for part in rest):

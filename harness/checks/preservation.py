@@ -75,12 +75,12 @@ class Language(Check):
 
     def findings(self, original: st.Story, edited: st.Story) -> Iterator[Finding]:
         own = "hangul" if self.language == "ko" else "latin"
-        before = {(f.turn, f.stock, f.name): str(value) for f, value in st.fields(original)}
+        before = st.values(original)
         for field, value in st.fields(edited):
-            if not isinstance(value, str) or field.name == "news_tag":
+            was = str(before.get(field.place, ""))
+            if not isinstance(value, str) or field.name == "news_tag" or value == was:
                 continue
-            scripts = _scripts(value)
-            old = _scripts(before.get((field.turn, field.stock, field.name), ""))
+            scripts, old = _scripts(value), _scripts(was)
             letters = sum(scripts.values())
             foreign = [s for s in scripts if s not in (own, "latin") and s not in old]
             if foreign:
@@ -97,11 +97,11 @@ class Limits(Check):
     max_chars: int
 
     def findings(self, original: st.Story, edited: st.Story) -> Iterator[Finding]:
-        before = {(f.turn, f.stock, f.name): value for f, value in st.fields(original)}
+        before = st.values(original)
         for field, value in st.fields(edited):
             if not isinstance(value, str):
                 continue
-            old = str(before.get((field.turn, field.stock, field.name), ""))
+            old = str(before.get(field.place, ""))
             if not value.strip() and old.strip():
                 yield Finding("is blank", field.turn, field.path)
             elif len(value) > self.max_chars:
@@ -168,14 +168,14 @@ def _joined(story: st.Story, earlier: int, later: int, stock: int) -> bool:
     return opening == story.turns[earlier].stocks[stock].current_value
 
 
-_SCRIPTS = {
-    "hangul": re.compile(r"[ᄀ-ᇿ㄰-㆏가-힣]"),
-    "latin": re.compile(r"[A-Za-zÀ-ɏ]"),
-    "han": re.compile(r"[㐀-鿿豈-﫿]"),
-    "kana": re.compile(r"[぀-ヿ]"),
-    "cyrillic": re.compile(r"[Ѐ-ӿ]"),
-    "arabic": re.compile(r"[؀-ۿ]"),
-    "thai": re.compile(r"[฀-๿]"),
+_SCRIPTS = {  # written as escapes: normalising this file must not move a border
+    "hangul": re.compile(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]"),
+    "latin": re.compile(r"[A-Za-z\u00c0-\u024f]"),
+    "han": re.compile(r"[\u3400-\u9fff\uf900-\ufaff]"),
+    "kana": re.compile(r"[\u3040-\u30ff]"),
+    "cyrillic": re.compile(r"[\u0400-\u04ff]"),
+    "arabic": re.compile(r"[\u0600-\u06ff]"),
+    "thai": re.compile(r"[\u0e00-\u0e7f]"),
 }
 
 

@@ -85,12 +85,14 @@ class RequiredWords(Check):
             )
 
 
+_AROUND = re.compile(r"^[\W_]+|[\W_]+$")
 _SENTENCE_END = re.compile(r"[.!?…。]+[\"'”’)]*(?:\s+|$)")
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text without their closing marks."""
-    return [part.strip() for part in _SENTENCE_END.split(text) if part.strip()]
+    """The sentences, each from its first to its last letter: ``갔어요~! 😀`` is ``갔어요``."""
+    parts = (_AROUND.sub("", part) for part in _SENTENCE_END.split(text))
+    return [part for part in parts if part]
 
 
 def _all_sentences(at: list[str], original: st.Story, edited: st.Story) -> list[str]:

@@ -5,6 +5,7 @@ block count once. Ratios below 1 mean that the candidate has less. Nothing here 
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -76,7 +77,7 @@ def gm_ratio(
     not positive have no logarithm and are dropped and counted.
     Source: ``scipy.stats.ttest_1samp``.
     """
-    kept, dropped, warnings = _positive(pairs)
+    kept, dropped, notes = _positive(pairs)
     logs = np.log(kept.candidate) - np.log(kept.baseline)
     if scope == "these scenarios":
         d, least, unit = by_group(logs, kept.blocks), 2, "blocks"
@@ -94,7 +95,7 @@ def gm_ratio(
         dropped,
         confidence,
         f"paired t on log ratios of {unit}",
-        warnings + mean.warnings,
+        notes + mean.warnings,
         sd=float(d.std(ddof=1)) if d.size >= 2 else None,
         p_value=_t_p_value(d),
     )
@@ -114,6 +115,8 @@ def mean_ratio(
     none = Comparison(estimand, None, None, None, n, pairs.dropped_pairs, confidence, method, ())
     if n == 0:
         return replace(none, warnings=(estimate.few(0, 2),))
+    if not np.isfinite([a, b]).all():
+        raise ValueError("a ratio of means needs finite values")
     if a.mean() <= 0 or b.mean() <= 0:
         return replace(none, warnings=("a mean is not positive: no ratio",))
     theta = math.log(b.mean() / a.mean())
@@ -141,25 +144,26 @@ def median_ratio(
 ) -> Comparison:
     """Ratio of medians by the paired percentile bootstrap, whole blocks resampled.
 
-    Needs at least 30 blocks, else no interval. The same seed gives the same interval.
+    Needs at least 30 blocks, else no interval. The same seed gives the same interval. Time-outs
+    may be +∞; a ratio or bound that they reach is None.
     Source: ``scipy.stats.bootstrap``.
     """
-    kept, dropped, warnings = _positive(pairs)
+    kept, dropped, notes = _positive(pairs)
     a, b = _rows(kept.baseline, kept.blocks), _rows(kept.candidate, kept.blocks)
     n = a.shape[0]
     result = Comparison(
         estimand,
-        float(np.nanmedian(b) / np.nanmedian(a)) if n else None,
+        _finite(float(np.nanmedian(b)) / float(np.nanmedian(a))) if n else None,
         None,
         None,
         n,
         dropped,
         confidence,
         "paired bootstrap of blocks, percentile",
-        warnings,
+        notes,
     )
     if n < LEAST_FOR_MEDIAN:
-        return replace(result, warnings=(*warnings, estimate.few(n, LEAST_FOR_MEDIAN)))
+        return replace(result, warnings=(*notes, estimate.few(n, LEAST_FOR_MEDIAN)))
     from scipy import stats
 
     median = np.nanmedian if np.isnan(a).any() else np.median
@@ -170,17 +174,23 @@ def median_ratio(
         top, bottom = (median(rows[drawn].reshape(shape), axis=-1) for rows in (b, a))
         return np.asarray(top / bottom)
 
-    ci = stats.bootstrap(
-        (np.arange(n),),
-        statistic,
-        vectorized=True,
-        method="percentile",
-        n_resamples=resamples,
-        batch=max(1, 2_000_000 // a.size),
-        confidence_level=confidence,
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return replace(result, lo=float(ci.low), hi=float(ci.high))
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        # ∞/∞ and ∞ − ∞ come out as NaN, which means no bound.
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        ci = stats.bootstrap(
+            (np.arange(n),),
+            statistic,
+            vectorized=True,
+            method="percentile",
+            n_resamples=resamples,
+            batch=max(1, 2_000_000 // a.size),
+            confidence_level=confidence,
+            rng=np.random.default_rng(seed),
+        ).confidence_interval
+    lo, hi = _finite(float(ci.low)), _finite(float(ci.high))
+    if lo is None or hi is None:
+        notes = (*notes, "time-outs reach the median: a bound is missing")
+    return replace(result, lo=lo, hi=hi, warnings=notes)
 
 
 def quantile_ratio(
@@ -196,13 +206,13 @@ def quantile_ratio(
     """
     a = estimate.quantile(baseline.values, p, confidence)
     b = estimate.quantile(candidate.values, p, confidence)
-    warnings = [
+    notes = [
         f"{side.pipeline}: {text}"
         for side, found in ((baseline, a), (candidate, b))
         for text in found.warnings
     ]
     if any(np.unique(side.blocks).size < side.n for side in (baseline, candidate)):
-        warnings.append("several trials in a block: the interval takes them as independent")
+        notes.append("several trials in a block: the interval takes them as independent")
     ratio = lo = hi = None
     ta, tb = _log(a.point), _log(b.point)
     if ta is not None and tb is not None:
@@ -211,8 +221,8 @@ def quantile_ratio(
         if la is not None and ua is not None and lb is not None and ub is not None:
             lo = math.exp(tb - ta - math.hypot(tb - lb, ua - ta))
             hi = math.exp(tb - ta + math.hypot(ub - tb, ta - la))
-    if lo is None and not (a.warnings or b.warnings):
-        warnings.append("a quantile or its bound is zero or a time-out: no interval")
+    if lo is None and None not in (a.lo, a.hi, b.lo, b.hi):
+        notes.append("a quantile or its bound is zero or a time-out: no interval")
     return Comparison(
         f"{baseline.measure}_p{100 * p:g}",
         ratio,
@@ -222,7 +232,7 @@ def quantile_ratio(
         0,
         confidence,
         "MOVER on logs of order-statistic intervals",
-        tuple(warnings),
+        tuple(notes),
     )
 
 
@@ -296,14 +306,14 @@ def sensitivity(pairs: Pairs, comparison: Comparison) -> Sensitivity:
 
     hl = math.exp(hodges_lehmann(d))
     p_value = float(stats.wilcoxon(d).pvalue) if d.any() else 1.0
-    warnings = []
+    notes = []
     if comparison.lo is not None and comparison.hi is not None:
         if not comparison.lo <= hl <= comparison.hi:
-            warnings.append(f"heavy tails: Hodges–Lehmann {hl:.3f} lies outside the interval")
+            notes.append(f"heavy tails: Hodges–Lehmann {hl:.3f} lies outside the interval")
         apart = not comparison.lo <= 1 <= comparison.hi
         if (p_value < 1 - comparison.confidence) != apart:
-            warnings.append(f"Wilcoxon disagrees about a difference: p = {p_value:.3f}")
-    return Sensitivity(hl, p_value, d.size, tuple(warnings))
+            notes.append(f"Wilcoxon disagrees about a difference: p = {p_value:.3f}")
+    return Sensitivity(hl, p_value, d.size, tuple(notes))
 
 
 def hodges_lehmann(d: Floats) -> float:
@@ -379,6 +389,10 @@ def _exp(value: float | None) -> float | None:
     if value is None:
         return None
     return math.exp(value) if value < 709 else math.inf
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _rate(tally: tuple[int, int]) -> float:

@@ -77,7 +77,11 @@ def quantile(values: ArrayLike, p: float, confidence: float = 0.95) -> Estimate:
 
     ci: Any = stats.quantile_test(x, q=0, p=p).confidence_interval(confidence)  # stub: float
     lo, hi = _bound(ci.low), _bound(ci.high)
-    warnings = (few(x.size, needed),) if lo is None or hi is None else ()
+    warnings: tuple[str, ...] = ()
+    if lo is None or hi is None:
+        warnings = (few(x.size, needed),)
+    elif lo == hi:
+        warnings = ("the bounds are equal values: the interval has no width",)
     return Estimate(_linear(x, p), lo, hi, x.size, confidence, method, warnings)
 
 

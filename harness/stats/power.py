@@ -6,6 +6,7 @@ absolute log ratios; a reduction of 0.15 means a ratio of 0.85. Log ratios are t
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -159,6 +160,7 @@ def cv_of_no_effect(ratios: list[float]) -> float:
     return math.sqrt(math.expm1(variance))
 
 
+@cache
 def _z(confidence: float, power: float) -> float:
     from scipy import stats
 

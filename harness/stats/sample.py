@@ -170,12 +170,14 @@ def pairs(
     baseline: str,
     candidate: str,
     measure: Measure = "response_time",
+    *,
+    timeouts_as_inf: bool = False,
 ) -> Pairs:
-    """Pair trial by trial: same block, scenario and repeat.
+    """Pair trial by trial: same block, scenario and repeat; values in seconds.
 
     A pair with a side unanswered, missing or unmeasured is dropped and counted; so are the pairs
     of blocks with records (of any pipeline) in more than one segment. Raises ValueError when a
-    pipeline has the same trial twice in a whole block.
+    pipeline has the same trial twice in a whole block. ``timeouts_as_inf`` as in ``sample``.
     """
     kept = list(records)
     cut = cut_blocks(kept)
@@ -186,7 +188,7 @@ def pairs(
                 key = _key(record)
                 if key in side and record.block not in cut:
                     raise ValueError(f"{name} has trial {key} twice")
-                side[key] = _reading(record, measure, False)
+                side[key] = _reading(record, measure, timeouts_as_inf)
     return _paired(*sides, cut)
 
 

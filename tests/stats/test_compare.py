@@ -22,10 +22,7 @@ from harness.stats.compare import (
 )
 from harness.stats.estimate import proportion
 from harness.stats.sample import Pairs, Sample, Successes
-from tests.stats.draw import correlated, log_sd
-
-A = [8.63, 7.9, 8.2, 9.1, 7.5, 8.8, 8.0, 9.4, 7.7, 8.5, 8.1, 9.0]
-B = [7.34, 7.8, 7.1, 8.2, 7.0, 7.4, 7.3, 8.3, 6.9, 7.2, 7.6, 7.7]
+from tests.stats.draw import A, B, correlated, log_sd
 
 
 def bounds(lo: float | None, hi: float | None) -> tuple[float, float]:
@@ -145,6 +142,27 @@ def test_the_median_ratio_resamples_whole_blocks() -> None:
     ragged = median_ratio(Pairs.of(np.repeat(a, 2)[:-1], np.repeat(b, 2)[:-1], blocks[:-1]))
     assert ragged.n == 30
     assert ragged.lo is not None
+
+
+def test_a_median_may_stand_beside_timeouts_but_not_among_them() -> None:
+    a, b = correlated(np.random.default_rng(13), 0.2, 0.5, (60,), ratio=0.85)
+    few, half = b.copy(), b.copy()
+    few[:3], half[:29], both = np.inf, np.inf, np.where(np.arange(60) < 40, np.inf, a)
+    found = median_ratio(Pairs.of(a, few))
+    assert found.ratio == pytest.approx(np.median(few) / np.median(a))
+    assert found.hi is not None
+    found = median_ratio(Pairs.of(a, half))
+    assert found.lo is not None
+    assert (found.hi, found.warnings) == (None, ("time-outs reach the median: a bound is missing",))
+    found = median_ratio(Pairs.of(both, both))
+    assert (found.ratio, found.lo, found.hi) == (None, None, None)
+
+
+def test_timeouts_have_no_mean() -> None:
+    endless = Pairs.of([1.0, 2.0, 3.0], [1.0, np.inf, 2.0])
+    for compare in (gm_ratio, mean_ratio):
+        with pytest.raises(ValueError, match="finite"):
+            compare(endless)
 
 
 def as_sample(values: np.ndarray, blocks: np.ndarray | None = None) -> Sample:

@@ -64,6 +64,13 @@ def test_timeouts_can_stand_for_infinity() -> None:
     assert found.excluded == {"error": 1, "warmup": 1}
 
 
+def test_timeouts_can_stand_for_infinity_in_pairs() -> None:
+    records = [trial("sync"), trial("async", outcome="error", error="timeout")]
+    assert pairs(records, "sync", "async").n == 0
+    found = pairs(records, "sync", "async", timeouts_as_inf=True)
+    assert found.candidate.tolist() == [np.inf]
+
+
 def grid() -> list[TrialRecord]:
     return [
         trial(name, took=float(base + block), scenario=scenario, block=block, repeat=block)

