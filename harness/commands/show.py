@@ -1,0 +1,235 @@
+"""``harness show``."""
+
+import argparse
+import difflib
+import json
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.edits import read_story
+from harness.errors import InputError
+from harness.exit_codes import OK
+from harness.plain import indented, plain, table
+from harness.records import OUTCOMES, Answer, TrialRecord, to_dict
+from harness.scenario import Scenario, explain, load_scenarios
+from harness.store import Run, read_answers, read_run
+from harness.story import Change, Story, diff, same_shape
+
+NONE = "–"
+
+
+def main(args: argparse.Namespace) -> int:
+    """Show the trials of a run, or one of them with everything that is known of it."""
+    run = read_run(Path(args.run))
+    if args.trial is None:
+        chosen = _chosen(run.records, args.outcome)
+        print(_rows_as_json(run, chosen) if args.json else _rows(chosen))
+        return OK
+    if args.outcome:
+        raise InputError("--outcome: chooses rows of the table; leave it out to show one trial")
+    record = _find(run, args.trial)
+    answers = [answer for answer in read_answers(run.folder) if answer.trial == record.trial]
+    scenario, problem = _scenario(run, record)
+    changes = _changes(scenario, answers)
+    if args.json:
+        print(_trial_as_json(record, answers, changes))
+    else:
+        print(_trial(record, answers, changes, scenario, problem))
+    return OK
+
+
+def _chosen(records: Sequence[TrialRecord], outcome: str | None) -> list[TrialRecord]:
+    if outcome is not None and outcome not in OUTCOMES:
+        known = ", ".join(OUTCOMES)
+        raise InputError(f"--outcome {outcome!r}: no such outcome; known are {known}")
+    return [record for record in records if outcome in (None, record.outcome)]
+
+
+def _find(run: Run, trial: str) -> TrialRecord:
+    found = {record.trial: record for record in run.records}
+    if trial in found:
+        return found[trial]
+    near = difflib.get_close_matches(trial, found, n=1, cutoff=0.0)
+    hint = f"the closest is {near[0]}" if near else "none is recorded yet"
+    raise InputError(f"{run.folder}: no trial {plain(trial)!r}; {plain(hint)}")
+
+
+def _scenario(run: Run, record: TrialRecord) -> tuple[Scenario | None, str]:
+    """The scenario as it was in the run, or why it is not to be had."""
+    try:
+        loaded = {s.id: s for s in load_scenarios(run.manifest["config"]["scenarios"])}
+    except InputError as error:
+        return None, str(error)
+    scenario = loaded.get(record.scenario)
+    kept = run.manifest["scenarios"].get(record.scenario, {})
+    if scenario is None or scenario.digest != kept.get("digest"):
+        return None, f"the scenario {record.scenario} is not what it was in this run"
+    return scenario, ""
+
+
+def _changes(scenario: Scenario | None, answers: Sequence[Answer]) -> list[Change] | None:
+    """What the last edit changed in the story; None when there is nothing to compare."""
+    edits = [answer.text for answer in answers if answer.call == "edit"]
+    if scenario is None or not edits:
+        return None
+    story = read_story(edits[-1])
+    if not isinstance(story, Story) or not same_shape(scenario.story, story):
+        return None
+    return diff(scenario.story, story)
+
+
+def _failure(record: TrialRecord) -> str:
+    """Why a trial is not ok, beginning with the first check that failed."""
+    if record.error is not None:
+        return f"{record.error.type}: {record.error.message}"
+    if record.malformed is not None:
+        return f"{record.malformed.reason}: {record.malformed.why}"
+    for check in record.checks:
+        if not check.ok:
+            return f"{check.id}: {explain(check)}"
+    return ""
+
+
+# --- the table of trials ---
+
+
+def _rows(records: Sequence[TrialRecord]) -> str:
+    rows = [("trial", "outcome", "seconds", "first failure")]
+    rows += [
+        (
+            record.trial,
+            f"{record.outcome} (warm-up)" if record.warmup else record.outcome,
+            _seconds(record.response_time),
+            _failure(record),
+        )
+        for record in records
+    ]
+    counts = Counter(record.outcome for record in records)
+    total = ", ".join(f"{name} {counts[name]}" for name in OUTCOMES if counts[name])
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    shown = table(rows, right=(2,), width=width)
+    return f"{shown}\n{len(records)} trials{': ' if total else ''}{total}"
+
+
+def _rows_as_json(run: Run, records: Sequence[TrialRecord]) -> str:
+    trials = [
+        {
+            "trial": record.trial,
+            "scenario": record.scenario,
+            "pipeline": record.pipeline,
+            "warmup": record.warmup,
+            "outcome": record.outcome,
+            "response_time_s": record.response_time,
+            "failure": _failure(record) or None,
+        }
+        for record in records
+    ]
+    return json.dumps({"run": str(run.folder), "trials": trials}, ensure_ascii=False)
+
+
+# --- one trial ---
+
+
+def _trial(
+    record: TrialRecord,
+    answers: Sequence[Answer],
+    changes: Sequence[Change] | None,
+    scenario: Scenario | None,
+    problem: str,
+) -> str:
+    warmup = ", warm-up" if record.warmup else ""
+    parts = [
+        f"{plain(record.trial)}: {record.outcome}{warmup}",
+        f"block {record.block}, repeat {record.repeat}, segment {record.segment}",
+    ]
+    if scenario is not None:
+        parts.append(f"request: {plain(scenario.request)}")
+    if (failure := _failure(record)) and not record.checks:
+        parts.append(plain(failure))
+    parts += ["", "times in seconds", _indent(table(_times(record), right=(1,)))]
+    if record.attempts:
+        parts += ["", "calls", _indent(table(_calls(record), right=(1, 2, 3, 4)))]
+    if record.checks:
+        marks = [
+            ("✓" if check.ok else "✗", check.id, "" if check.ok else explain(check))
+            for check in record.checks
+        ]
+        parts += ["", "checks", _indent(table(marks))]
+    if record.summary is not None:
+        parts += ["", "summary", indented(record.summary)]
+    if changes is not None:
+        rows = [(str(c.field.turn), c.field.path, f"{c.old!r} → {c.new!r}") for c in changes]
+        parts += ["", "changes of the story, by turn", _indent(table(rows)) if rows else "  none"]
+    elif problem:
+        parts += ["", f"changes of the story cannot be shown: {plain(problem)}"]
+    for answer in answers:
+        parts += ["", f"answer of call {answer.attempt} ({answer.call})", indented(answer.text)]
+    return "\n".join(parts)
+
+
+def _times(record: TrialRecord) -> list[tuple[str, str]]:
+    """The record's stamps as durations; what was not measured is left out."""
+    end = record.done if record.own_done is None else record.own_done
+    durations = (
+        ("waiting to be sent", record.scheduled, record.sent),
+        ("to the first token", record.sent, record.first_token),
+        ("to its own end", record.sent, end),
+        ("held back by its batch", end, record.done),
+        ("response time", record.scheduled, record.done),
+    )
+    return [(name, _seconds(b - a)) for name, a, b in durations if a is not None and b is not None]
+
+
+def _calls(record: TrialRecord) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("call", "sent at", "took", "HTTP", "tokens", "")]
+    for number, attempt in enumerate(record.attempts):
+        took = None
+        if attempt.sent is not None and attempt.done is not None:
+            took = attempt.done - attempt.sent
+        usage = attempt.usage
+        notes = [f"{attempt.error.type}: {attempt.error.message}"] if attempt.error else []
+        notes += ["stopped early"] if attempt.stopped_early else []
+        rows.append(
+            (
+                f"{number} {attempt.call}",
+                _seconds(None if attempt.sent is None else attempt.sent - record.scheduled),
+                _seconds(took),
+                NONE if attempt.status is None else str(attempt.status),
+                NONE if usage is None else f"{usage.prompt} + {usage.completion}",
+                ", ".join(notes),
+            )
+        )
+    return rows
+
+
+def _seconds(value: float | None) -> str:
+    return NONE if value is None else f"{value:.3f}"
+
+
+def _indent(lines: str) -> str:
+    return "\n".join(f"  {line}" for line in lines.split("\n"))
+
+
+def _trial_as_json(
+    record: TrialRecord, answers: Sequence[Answer], changes: Sequence[Change] | None
+) -> str:
+    data: dict[str, Any] = {
+        **to_dict(record),
+        "response_time_s": record.response_time,
+        "service_time_s": record.service_time,
+        "ttft_s": record.ttft,
+        "answers": [
+            {"attempt": answer.attempt, "call": answer.call, "text": answer.text}
+            for answer in answers
+        ],
+        "changes": changes
+        and [
+            {"turn": c.field.turn, "field": c.field.path, "old": c.old, "new": c.new}
+            for c in changes
+        ],
+    }
+    return json.dumps(data, ensure_ascii=False)
