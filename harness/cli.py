@@ -2,14 +2,14 @@
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
 
 from harness import __version__
 from harness.errors import InputError
-
-OK, REFUTED, WRONG_INPUT, INVALID, INTERRUPTED = 0, 1, 2, 4, 130
+from harness.exit_codes import INTERRUPTED, OK, WRONG_INPUT
 
 
 class _Parser(argparse.ArgumentParser):
@@ -136,7 +136,8 @@ def _add_show(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "harness show reports/demo ko-sea-news-wheel/async/1",
     )
     parser.add_argument("run", metavar="RUN", help="folder of a run")
-    parser.add_argument("trial", nargs="?", metavar="TRIAL", help="id of a trial")
+    parser.add_argument("trial", nargs="?", metavar="TRIAL", help="id of a trial (default: all)")
+    parser.add_argument("--outcome", metavar="O", help="only trials with this outcome")
     parser.set_defaults(handler="show")
 
 
@@ -169,6 +170,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is its result."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal without Hangul shows its codes
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         args = make_parser().parse_args(argv)
         module = importlib.import_module(f"harness.commands.{args.handler}")

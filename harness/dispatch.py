@@ -149,7 +149,9 @@ async def run_threads(
     in_hand: dict[int, tuple[E, float, float]] = {}
 
     def finished(key: int, slot: Slot[E]) -> None:
-        if in_hand.pop(key, None) is not None:
+        with lock:
+            mine = in_hand.pop(key, None) is not None
+        if mine:
             report(slot)
 
     def body(key: int) -> None:
@@ -163,13 +165,16 @@ async def run_threads(
             if (ahead := scheduled - clock.now()) > 0:
                 clock.sleep_blocking(ahead)
             execution = item.start()
-            in_hand[key] = (execution, scheduled, eligible)
+            with lock:  # either it is in hand before the end, or it does not begin
+                if stop.is_set():
+                    return
+                in_hand[key] = (execution, scheduled, eligible)
             execution.run_blocking()
             done = clock.now()
+            if stop.is_set():
+                return  # it was reported as cancelled
             slot = Slot(execution, scheduled, eligible, done, done)
-            reported = asyncio.run_coroutine_threadsafe(_call(finished, key, slot), loop)
-            if not stop.is_set():
-                reported.result()
+            asyncio.run_coroutine_threadsafe(_call(finished, key, slot), loop).result()
             free = clock.now()
 
     try:
@@ -177,12 +182,16 @@ async def run_threads(
             for key in range(min(slots, len(wanted))):
                 group.create_task(on_thread(lambda key=key: body(key)))  # type: ignore[misc]
     except asyncio.CancelledError:
-        stop.set()
+        with lock:
+            stop.set()
+            left = list(in_hand.values())
+            in_hand.clear()
         now = clock.now()
-        for execution, scheduled, eligible in list(in_hand.values()):
+        for execution, scheduled, eligible in left:
             report(Slot(execution, scheduled, eligible, now, now, cancelled=True))
-        in_hand.clear()
         raise
+    finally:
+        stop.set()
 
 
 async def _call(function: Callable[[int, Slot[E]], None], key: int, slot: Slot[E]) -> None:

@@ -14,6 +14,9 @@ Outcome = Literal["ok", "wrong", "malformed", "error", "cancelled", "dropped"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 ANSWERED: tuple[Outcome, ...] = ("ok", "wrong", "malformed")
 
+Mode = Literal["blocking", "async", "stream"]
+"""How a call is made: holding a thread, awaited whole, or read as it comes."""
+
 ErrorType = Literal[
     "timeout",
     "connect",
@@ -69,10 +72,10 @@ class SimTiming:
 class Attempt:
     """One provider call.
 
-    ``due``: the pipeline asked for it; ``admitted``: the rate limit let it go (None: no limit);
-    ``sent``: the request left; ``first_token``, ``last_token``: only when streamed; ``done``: the
-    answer or the error was there. ``stopped_early``: the caller closed the stream, having seen
-    that the answer could no longer become a story.
+    ``mode``: how it was called; ``due``: the pipeline asked for it; ``admitted``: the rate limit
+    let it go (None: no limit); ``sent``: the request left; ``first_token``, ``last_token``: only
+    when streamed; ``done``: the answer or the error was there. ``stopped_early``: the caller ended
+    the call, having seen that the answer could no longer become a story, or was itself cancelled.
     """
 
     call: Literal["edit", "summary"]
@@ -89,6 +92,7 @@ class Attempt:
     chunks: int | None = None
     stopped_early: bool = False
     sim: SimTiming | None = None
+    mode: Mode | None = None
 
 
 @dataclass(frozen=True, slots=True)

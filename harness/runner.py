@@ -93,7 +93,10 @@ class _Stretch:
         monitor.begin()
         started = self._clock.now()
         pace = Pace(self._clock, started, workload.think)
-        await self._dispatch(wanted, pace)
+        try:
+            await self._dispatch(wanted, pace)
+        except ExceptionGroup as group:  # the sink failed: for every trial in flight alike
+            raise group.exceptions[0] from group
         ended = self._clock.now()
         used = monitor.end()
         self._sink.append_block(

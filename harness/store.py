@@ -23,6 +23,11 @@ MANIFEST = "run.json"
 RECORDS = "records.jsonl"
 BLOCKS = "blocks.jsonl"
 ANSWERS = "answers.jsonl"
+MANIFEST_KEYS = (
+    *("status", "command", "config", "arms", "baseline", "planned_trials", "prompt_version"),
+    *("scenarios", "provider", "environment", "segments"),
+)
+LINES = (RECORDS, BLOCKS, ANSWERS)
 
 
 class RunWriter:
@@ -31,27 +36,37 @@ class RunWriter:
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
         self.folder = folder
         self.manifest = manifest
-        self._lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        self._files: dict[str, int] = {}
+        self._failure = ""
+        try:
+            self._lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise _cannot_write(folder, error) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock)
             raise InputError(f"{folder}: another process is writing this run") from error
-        self._files: dict[str, int] = {}
 
     @classmethod
     def create(cls, folder: Path, manifest: dict[str, Any]) -> "RunWriter":
         """A new run. Raises InputError when the folder holds another or cannot be written."""
-        if (folder / MANIFEST).exists():
-            raise InputError(
-                f"{folder}: holds another run; give another --out, or --resume to go on with it"
-            )
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder}: is not a folder; give another --out")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            writer = cls(folder, manifest)
-            writer.save_manifest()
         except OSError as error:
-            raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
+            raise _cannot_write(folder, error) from error
+        writer = cls(folder, manifest)
+        try:
+            if _holds_run(folder):
+                raise InputError(
+                    f"{folder}: holds another run; give another --out, or --resume to go on with it"
+                )
+            writer.save_manifest()
+        except BaseException:
+            writer.close()
+            raise
         return writer
 
     @classmethod
@@ -59,13 +74,19 @@ class RunWriter:
         """An existing run, its torn last lines cut off. Raises InputError when there is none."""
         manifest = read_manifest(folder)
         writer = cls(folder, manifest)
-        for name in (RECORDS, BLOCKS, ANSWERS):
-            _mend(folder / name)
-        _drop_orphans(folder)
+        try:
+            for name in LINES:
+                _mend(folder / name)
+            _drop_orphans(folder)
+        except BaseException as error:
+            writer.close()
+            if isinstance(error, OSError):
+                raise _cannot_write(folder, error) from error
+            raise
         return writer
 
     def append(self, record: rec.TrialRecord, answers: Sequence[rec.Answer]) -> None:
-        """Keep one trial; when this returns, the kernel has it."""
+        """Keep one trial; when this returns, the kernel has it. Raises InputError if it cannot."""
         if answers:
             self._write(ANSWERS, b"".join(map(_line, answers)))
         self._write(RECORDS, _line(record))
@@ -98,12 +119,22 @@ class RunWriter:
         self.close()
 
     def _write(self, name: str, data: bytes) -> None:
-        if name not in self._files:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            self._files[name] = os.open(self.folder / name, flags, 0o644)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._files[name], view) :]
+        """Append. After one failure nothing more is written, so that only a last line is torn."""
+        if self._failure:
+            raise InputError(self._failure)
+        try:
+            if name not in self._files:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+                self._files[name] = os.open(self.folder / name, flags, 0o644)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._files[name], view) :]
+        except OSError as error:
+            self._failure = (
+                f"{self.folder / name}: cannot be written: {error.strerror}; what is recorded is "
+                f"kept: mend that, then go on with --resume --out {self.folder}"
+            )
+            raise InputError(self._failure) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +175,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("schema") != rec.SCHEMA:
         found = manifest.get("schema") if isinstance(manifest, dict) else None
         raise InputError(f"{path}: schema: is {found}, this version reads {rec.SCHEMA}")
+    for key in MANIFEST_KEYS:
+        if key not in manifest:
+            raise InputError(f"{path}: {key}: is missing, so this is no manifest of a run")
     return manifest
 
 
@@ -160,13 +194,17 @@ def _lines(path: Path, read: Callable[[dict[str, Any]], T]) -> Iterator[T]:
     """Every whole line of a file; a last one without its newline is torn."""
     if not path.exists():
         return
-    with path.open("rb") as file:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    with file:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return
             try:
                 yield read(orjson.loads(line))
-            except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
                 raise InputError(f"{path}: line {number}: not a record: {error!r}") from error
 
 
@@ -195,13 +233,29 @@ def _drop_orphans(folder: Path) -> None:
     if not path.exists():
         return
     kept = {record.trial for record in _lines(folder / RECORDS, rec.trial_from_dict)}
-    end = 0
+    whole = 0
+    for answer in _lines(path, rec.answer_from_dict):
+        if answer.trial not in kept:
+            break
+        whole += 1
     with path.open("r+b") as file:
-        for line in file:
-            if orjson.loads(line)["trial"] not in kept:
-                break
-            end += len(line)
-        file.truncate(end)
+        for _ in range(whole):
+            file.readline()
+        file.truncate(file.tell())
+
+
+def _holds_run(folder: Path) -> bool:
+    """Whether a run has begun here; one whose provider never opened left only its manifest."""
+    if any((folder / name).exists() for name in LINES):
+        return True
+    try:
+        return bool(read_manifest(folder)["segments"])
+    except InputError:
+        return (folder / MANIFEST).exists()
+
+
+def _cannot_write(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path}: cannot be written: {error.strerror}")
 
 
 def dump(data: Any) -> bytes:
@@ -210,7 +264,11 @@ def dump(data: Any) -> bytes:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file in one step, so that no reader sees half of it."""
+    """Replace a file in one step, so that no reader sees half of it. Raises InputError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _cannot_write(path, error) from error

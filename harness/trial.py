@@ -1,5 +1,6 @@
 """One scenario through one arm once: runs the pipeline, judges the answer, makes the record."""
 
+import asyncio
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,12 @@ class TrialRun:
         try:
             result = self._pipeline.edit(self.scenario, self.recorder)
             self._take(await result if inspect.isawaitable(result) else result)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody cancelled the trial: the pipeline let a cancellation of its own escape.
+            self.error = CallError("internal", "CancelledError: raised by the pipeline itself")
         except ProviderError as error:
             self.error = error.error
         except Exception as error:

@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from harness.cli import OK
+from harness.exit_codes import OK
 from harness.report.publish import publish
 
 

@@ -6,15 +6,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness.cli import INTERRUPTED, INVALID, OK
 from harness.clock import run_loop
 from harness.config import RunConfig
 from harness.errors import InputError
+from harness.execute import record
+from harness.exit_codes import INTERRUPTED, INVALID, OK
 from harness.report.progress import show_progress
 from harness.report.publish import publish
 from harness.report.terminal import print_summary
 from harness.scenario import shipped_dir
-from harness.session import new_session, record, resumed_session
+from harness.session import new_session, resumed_session
 from harness.store import RunWriter
 
 

@@ -4,8 +4,8 @@ import argparse
 import json
 import sys
 
-from harness.cli import OK, REFUTED
 from harness.errors import InputError
+from harness.exit_codes import OK, REFUTED
 from harness.scenario import Scenario, load_scenarios, shipped_dir
 
 

@@ -173,12 +173,12 @@ def _trial(
 
 def _times(record: TrialRecord) -> list[tuple[str, str]]:
     """The record's stamps as durations; what was not measured is left out."""
-    end = record.done if record.own_done is None else record.own_done
+    held = record.own_done if record.own_done != record.done else None
     durations = (
         ("waiting to be sent", record.scheduled, record.sent),
         ("to the first token", record.sent, record.first_token),
-        ("to its own end", record.sent, end),
-        ("held back by its batch", end, record.done),
+        ("to its own end", record.sent, record.done if held is None else held),
+        ("held back by its batch", held, record.done),
         ("response time", record.scheduled, record.done),
     )
     return [(name, _seconds(b - a)) for name, a, b in durations if a is not None and b is not None]
@@ -226,10 +226,11 @@ def _trial_as_json(
             {"attempt": answer.attempt, "call": answer.call, "text": answer.text}
             for answer in answers
         ],
-        "changes": changes
-        and [
+        "changes": None,
+    }
+    if changes is not None:
+        data["changes"] = [
             {"turn": c.field.turn, "field": c.field.path, "old": c.old, "new": c.new}
             for c in changes
-        ],
-    }
+        ]
     return json.dumps(data, ensure_ascii=False)

@@ -3,12 +3,13 @@
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import signal
 
-from harness.cli import OK
 from harness.clock import run_loop
 from harness.errors import InputError
+from harness.exit_codes import OK
 from harness.scenario import load_scenarios, shipped_dir
 from harness.simulator.engine import Engine
 from harness.simulator.profile import load_profile
@@ -27,14 +28,17 @@ def main(args: argparse.Namespace) -> int:
     engine = Engine(load_profile(args.profile), args.seed, args.time_scale)
     engine.register(load_scenarios([shipped_dir()]))
     try:
-        run_loop(_until_stopped(engine, args.host, args.port, key))
+        run_loop(_until_stopped(engine, args, key))
     except OSError as error:
         raise InputError(f"--port {args.port}: cannot listen: {error.strerror}") from error
     return OK
 
 
-async def _until_stopped(engine: Engine, host: str, port: int, key: str | None) -> None:
-    server = asyncio.ensure_future(serve(engine, host, port, key=key))
+async def _until_stopped(engine: Engine, args: argparse.Namespace, key: str | None) -> None:
+    def ready(url: str) -> None:
+        print(json.dumps({"url": url}) if args.json else f"listening on {url}", flush=True)
+
+    server = asyncio.ensure_future(serve(engine, args.host, args.port, key=key, ready=ready))
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, server.cancel)
     with contextlib.suppress(asyncio.CancelledError):

@@ -36,7 +36,10 @@ class LocalProvider:
                 await on_thread(self._server.stop)
             raise
         self._about = await on_thread(self._server.describe)
-        self._http = HttpProvider(self._server.base_url, self._clock, timeout=self._timeout)
+        # llama.cpp closes the connection some moments after a stream, though it says "keep-alive".
+        self._http = HttpProvider(
+            self._server.base_url, self._clock, timeout=self._timeout, reuse_after_stream=False
+        )
         await self._http.open()
 
     async def close(self) -> None:

@@ -1,9 +1,13 @@
 """Any OpenAI-compatible server over HTTP, blocking (urllib3) and asynchronous (aiohttp)."""
 
+import http.client
+import io
 import json
+import socket
+import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import urllib3
@@ -26,7 +30,8 @@ class HttpProvider:
     """``{base}/chat/completions`` with connections kept alive.
 
     ``timeout`` bounds a whole call in seconds; ``model`` None asks for the first that the server
-    lists; ``scenarios`` are made known to the server if it is our simulator. The key goes into the
+    lists; ``scenarios`` are made known to the server if it is our simulator; a server that hangs up
+    after a stream without saying so needs ``reuse_after_stream`` False. The key goes into the
     Authorization header and nowhere else: it is cut out of every error message.
     """
 
@@ -39,13 +44,17 @@ class HttpProvider:
         key: str | None = None,
         model: str | None = None,
         scenarios: Sequence[Scenario] = (),
+        reuse_after_stream: bool = True,
     ) -> None:
         self.base = checked_base(base)
+        if key and not (key.isascii() and key.isprintable()):
+            raise InputError(f"{KEY_VARIABLE} holds a character that no header may; set it again")
         self._clock = clock
         self._timeout = timeout
         self._key = key
         self._model = model
         self._scenarios = scenarios
+        self._reuse_after_stream = reuse_after_stream
         self._about: dict[str, Any] | None = None
         self._session: aiohttp.ClientSession | None = None
         self._pool: urllib3.PoolManager | None = None
@@ -60,6 +69,7 @@ class HttpProvider:
         )
         # Pools are per host; 1,024 connections is more threads than anyone blocks on.
         self._pool = urllib3.PoolManager(maxsize=1024, retries=False)
+        self._pool.pool_classes_by_scheme = _POOLS
         models = await self._look("/models")
         if self._model is None:
             self._model = _first_model(models)
@@ -92,9 +102,14 @@ class HttpProvider:
         """Tell the simulator the right answers to the scenarios."""
         assert self._session is not None
         url = self.base.removesuffix("/v1") + "/x-sim/scenarios"
-        async with self._session.post(url, data=registration(self._scenarios)) as response:
-            if response.status != 200:
-                raise InputError(f"{url}: {self._reason(response.status, await response.read())}")
+        try:
+            async with self._session.post(url, data=registration(self._scenarios)) as response:
+                answer = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            why = self._clean(str(error) or type(error).__name__)
+            raise InputError(f"{url}: takes no scenarios: {why}") from error
+        if response.status != 200:
+            raise InputError(f"{url}: {self._reason(response.status, answer)}")
 
     async def _look(self, path: str) -> object:
         assert self._session is not None
@@ -129,7 +144,6 @@ class HttpProvider:
         assert self._pool is not None, "open() comes first"
         body, headers = self._body(prompt, stream=False), self._headers(prompt.draw)
         trace.sent = self._clock.now()
-        end = trace.sent + self._timeout
         try:
             response = self._pool.request(
                 "POST",
@@ -137,11 +151,12 @@ class HttpProvider:
                 body=body,
                 headers=headers,
                 preload_content=False,
+                redirect=False,
                 timeout=urllib3.Timeout(connect=CONNECT_S, read=self._timeout),
             )
             trace.status = response.status
             try:
-                answer = self._read_blocking(response, end)
+                answer = _read_blocking(response)
             except BaseException:
                 response.close()
                 raise
@@ -151,19 +166,6 @@ class HttpProvider:
             raise self._transport_error(error) from error
         trace.done = self._clock.now()
         return self._completion(answer, trace)
-
-    def _read_blocking(self, response: urllib3.BaseHTTPResponse, end: float) -> bytes:
-        """The body, piece by piece so that a server that trickles cannot outlast the time-out."""
-        parts: list[bytes] = []
-        size = 0
-        for part in response.stream(65536):
-            parts.append(part)
-            size += len(part)
-            if self._clock.now() > end:
-                raise urllib3.exceptions.TimeoutError("the answer took too long")
-            if size > MAX_ANSWER:
-                raise ProviderError("protocol", f"the answer has more than {MAX_ANSWER:,} bytes")
-        return b"".join(parts)
 
     async def complete(self, prompt: Prompt, trace: Trace) -> Completion:
         assert self._session is not None, "open() comes first"
@@ -184,8 +186,11 @@ class HttpProvider:
     async def stream(self, prompt: Prompt, trace: Trace) -> AsyncGenerator[str, None]:
         assert self._session is not None, "open() comes first"
         body, headers = self._body(prompt, stream=True), self._headers(prompt.draw)
+        if not self._reuse_after_stream:
+            headers["Connection"] = "close"
         trace.sent = self._clock.now()
         trace.chunks = 0
+        ended = False
         try:
             async with self._session.post(
                 f"{self.base}/chat/completions", data=body, headers=headers, allow_redirects=False
@@ -195,7 +200,7 @@ class HttpProvider:
                     answer = await response.read()
                     trace.done = self._clock.now()
                     self._completion(answer, trace)
-                reader, ended = SSEReader(), False
+                reader = SSEReader()
                 async for piece in response.content.iter_any():
                     arrived = self._clock.now()
                     for data in reader.feed(piece):
@@ -211,7 +216,8 @@ class HttpProvider:
                             yield text
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             trace.done = self._clock.now()
-            raise self._transport_error(error) from error
+            if not ended:  # what breaks after the end does not matter
+                raise self._transport_error(error) from error
         except SSEError as error:
             trace.done = self._clock.now()
             raise ProviderError("protocol", str(error)) from error
@@ -226,7 +232,7 @@ class HttpProvider:
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         if draw and self._about is not None:
-            headers[DRAW_HEADER] = draw
+            headers[DRAW_HEADER] = quote(draw)  # a pipeline's name may be in any script
         return headers
 
     def _body(self, prompt: Prompt, *, stream: bool) -> bytes:
@@ -242,7 +248,7 @@ class HttpProvider:
         if stream:
             body["stream"] = True
             body["stream_options"] = {"include_usage": True}
-        return json.dumps(body, ensure_ascii=False).encode()
+        return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
     def _completion(self, answer: bytes, trace: Trace) -> Completion:
         """The text of a whole answer. Raises ProviderError for any other than a good one."""
@@ -256,8 +262,10 @@ class HttpProvider:
             if not isinstance(text, str):
                 raise TypeError("content is not text")
         except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
-            raise ProviderError("protocol", f"not a chat completion: {error!r}") from error
-        trace.finish_reason = choice.get("finish_reason")
+            why = self._clean(f"not a chat completion: {error!r}")[:200]
+            raise ProviderError("protocol", why) from error
+        if isinstance(reason := choice.get("finish_reason"), str):
+            trace.finish_reason = reason
         _take_extras(data, trace)
         return Completion(text)
 
@@ -266,37 +274,24 @@ class HttpProvider:
         try:
             event = json.loads(data)
             if "error" in event:
-                raise ProviderError("protocol", self._clean(str(event["error"])[:200]))
+                raise ProviderError("protocol", self._clean(str(event["error"]))[:200])
             choices = event.get("choices") or []
             text = choices[0].get("delta", {}).get("content") or "" if choices else ""
             if not isinstance(text, str):
                 raise TypeError("content is not text")
         except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
-            raise ProviderError("protocol", f"not a streamed completion: {error!r}") from error
-        if choices and choices[0].get("finish_reason"):
-            trace.finish_reason = choices[0]["finish_reason"]
+            why = self._clean(f"not a streamed completion: {error!r}")[:200]
+            raise ProviderError("protocol", why) from error
+        if choices and isinstance(reason := choices[0].get("finish_reason"), str):
+            trace.finish_reason = reason
         _take_extras(event, trace)
         return text
 
     def _transport_error(self, error: Exception) -> ProviderError:
         """A failure below HTTP, typed."""
-        type_: ErrorType = "protocol"
-        if isinstance(error, urllib3.exceptions.NewConnectionError | aiohttp.ClientConnectorError):
-            type_ = "connect"
-        elif isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError):
-            type_ = "timeout"
-        elif isinstance(
-            error,
-            aiohttp.ClientPayloadError
-            | urllib3.exceptions.IncompleteRead
-            | urllib3.exceptions.InvalidChunkLength,
-        ):
-            type_ = "truncated"
-        elif isinstance(
-            error, urllib3.exceptions.ProtocolError | aiohttp.ClientConnectionError | OSError
-        ):
-            type_ = "reset"
-        return ProviderError(type_, self._clean(str(error) or type(error).__name__)[:200])
+        return ProviderError(
+            _transport_type(error), self._clean(str(error) or type(error).__name__)[:200]
+        )
 
     def _reason(self, status: int, body: bytes) -> str:
         """An HTTP error in one line, from the server's own message where it has one."""
@@ -304,11 +299,75 @@ class HttpProvider:
             error = json.loads(body)["error"]
             text = error["message"] if isinstance(error, dict) else error
         except (ValueError, KeyError, TypeError, RecursionError):
-            text = body[:200].decode("utf-8", "replace")
-        return self._clean(f"HTTP {status}: {' '.join(str(text).split())[:200]}")
+            text = body[:1000].decode("utf-8", "replace")
+        # Cleaned before it is cut, or the beginning of a key could stay at the edge.
+        return f"HTTP {status}: {' '.join(self._clean(str(text)).split())[:200]}"
 
     def _clean(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text
+
+
+class _BoundedReader(io.RawIOBase):
+    """The bytes of a socket until its time-out has passed in all, not anew with each of them.
+
+    Otherwise a server that trickles outlasts any time-out of a blocking call.
+    """
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._end = time.monotonic() + (sock.gettimeout() or float("inf"))
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer took too long")
+        self._sock.settimeout(None if left == float("inf") else left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _BoundedResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock))
+
+
+class _Connection(urllib3.connection.HTTPConnection):
+    response_class = _BoundedResponse
+
+
+class _TLSConnection(urllib3.connection.HTTPSConnection):
+    response_class = _BoundedResponse
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TLSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+_POOLS = {"http": _Pool, "https": _TLSPool}
+
+
+def _read_blocking(response: urllib3.BaseHTTPResponse) -> bytes:
+    """The body. Raises ProviderError when it is too large."""
+    parts: list[bytes] = []
+    size = 0
+    for part in response.stream(65536):
+        parts.append(part)
+        size += len(part)
+        if size > MAX_ANSWER:
+            raise ProviderError("protocol", f"the answer has more than {MAX_ANSWER:,} bytes")
+    return b"".join(parts)
 
 
 def checked_base(url: str) -> str:
@@ -333,6 +392,29 @@ def _first_model(models: object) -> str:
         return "default"
 
 
+def _transport_type(error: Exception) -> ErrorType:
+    """What kind of failure below HTTP it is, the same for both clients."""
+    if isinstance(
+        error,
+        urllib3.exceptions.NewConnectionError
+        | urllib3.exceptions.SSLError
+        | aiohttp.ClientConnectorError,
+    ):
+        return "connect"
+    if isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError):
+        return "timeout"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        # aiohttp tells a connection that broke from one that was closed only in its words.
+        return "reset" if "ConnectionResetError" in str(error) else "truncated"
+    if isinstance(error, urllib3.exceptions.ProtocolError):
+        # urllib3 puts what really happened second; without it, a chunked body ended too soon.
+        cause = error.args[1] if len(error.args) > 1 else http.client.IncompleteRead(b"")
+        if isinstance(cause, http.client.IncompleteRead):
+            return "truncated"
+        return "reset" if isinstance(cause, OSError) else "protocol"
+    return "reset" if isinstance(error, aiohttp.ClientConnectionError | OSError) else "protocol"
+
+
 def _status_type(status: int) -> ErrorType:
     if status == 429:
         return "rate_limited"
@@ -351,4 +433,6 @@ def _take_extras(data: dict[str, Any], trace: Trace) -> None:
             cached = details.get("cached_tokens") if isinstance(details, dict) else None
             trace.usage = Usage(prompt, completion, cached)
     if isinstance(sim, dict):
-        trace.sim = SimTiming(ttft_s=float(sim["ttft_s"]), total_s=float(sim["total_s"]))
+        first, total = sim.get("ttft_s"), sim.get("total_s")
+        if isinstance(first, int | float) and isinstance(total, int | float):
+            trace.sim = SimTiming(ttft_s=float(first), total_s=float(total))

@@ -1,5 +1,6 @@
 """The simulated model in process: the engine's replies on this process's own clock."""
 
+import threading
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -17,11 +18,18 @@ FAULTS: dict[str, tuple[ErrorType, int | None]] = {
 
 
 class SimulatedProvider:
-    """The simulated LLM without a network between."""
+    """The simulated LLM without a network between.
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    A call that finds no idle connection first pays for a new one, as the engine's overrides have
+    it; without ``keepalive`` none is ever idle.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, *, keepalive: bool = True) -> None:
         self._engine = engine
         self._clock = clock
+        self._keepalive = keepalive
+        self._idle = 0  # connections
+        self._lock = threading.Lock()  # over _idle
 
     async def open(self) -> None:
         """Nothing to start."""
@@ -41,23 +49,26 @@ class SimulatedProvider:
 
     def complete_blocking(self, prompt: Prompt, trace: Trace) -> Completion:
         reply = self._begin(prompt, trace)
-        self._clock.sleep_blocking(_length(reply))
+        self._clock.sleep_blocking(self._connect() + _length(reply))
         return self._end(reply, trace)
 
     async def complete(self, prompt: Prompt, trace: Trace) -> Completion:
         reply = self._begin(prompt, trace)
-        await self._clock.sleep(_length(reply))
+        await self._clock.sleep(self._connect() + _length(reply))
         return self._end(reply, trace)
 
     async def stream(self, prompt: Prompt, trace: Trace) -> AsyncGenerator[str, None]:
         reply = self._begin(prompt, trace)
         assert trace.sent is not None
+        if delay := self._connect():
+            await self._clock.sleep(delay)
         if reply.fault:
             await self._clock.sleep(_length(reply))
             self._end(reply, trace)
         trace.chunks = 0
+        received = self._clock.now()
         for token, moment in zip(reply.tokens, reply.moments(), strict=True):
-            ahead = trace.sent + moment - self._clock.now()
+            ahead = received + moment - self._clock.now()
             if ahead > 0:
                 await self._clock.sleep(ahead)
             trace.last_token = self._clock.now()
@@ -69,6 +80,14 @@ class SimulatedProvider:
             await self._clock.sleep(reply.total_s)
         self._end(reply, trace)
 
+    def _connect(self) -> float:
+        """Seconds that the connection of this call takes; 0 when an idle one is at hand."""
+        with self._lock:
+            if self._idle > 0:
+                self._idle -= 1
+                return 0.0
+        return self._engine.overrides.connect_s * self._engine.time_scale
+
     def _begin(self, prompt: Prompt, trace: Trace) -> Reply:
         trace.sent = self._clock.now()
         return self._engine.plan(list(prompt.messages), prompt.max_tokens, prompt.draw)
@@ -76,6 +95,8 @@ class SimulatedProvider:
     def _end(self, reply: Reply, trace: Trace) -> Completion:
         """Stamp the end; raises ProviderError when the reply is a fault."""
         trace.done = self._clock.now()
+        with self._lock:
+            self._idle += self._keepalive and reply.fault != "reset"
         if reply.fault:
             type_, trace.status = FAULTS[reply.fault]
             raise ProviderError(type_, f"simulated fault {reply.fault}")

@@ -24,9 +24,9 @@ class SSEReader:
             line = bytes(self._rest[start:end]).removesuffix(b"\r")
             start = end + 1
             if not line:
-                if self._data:
-                    yield "\n".join(self._data)
-                    self._data = []
+                if data := "\n".join(self._data):
+                    yield data
+                self._data = []
             elif line.startswith(b"data:"):
                 try:
                     self._data.append(line[5:].decode("utf-8").removeprefix(" "))

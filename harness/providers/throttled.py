@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from fractions import Fraction
+from contextlib import aclosing
 from typing import Any
 
 from asyncio_throttle.throttler import Throttler
@@ -21,11 +21,11 @@ class Throttled:
     """
 
     def __init__(self, inner: Provider, rate: float, clock: Clock) -> None:
-        window = Fraction(rate).limit_denominator(100)  # 2.5 a second is 5 in 2 seconds
+        calls = max(1, int(rate))  # 2.5 a second is 2 in 0.8 s: the throttler counts whole calls
         self._inner = inner
         self._rate = rate
         self._clock = clock
-        self._throttler = Throttler(rate_limit=window.numerator, period=float(window.denominator))
+        self._throttler = Throttler(rate_limit=calls, period=calls / rate)
         self._lock = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -57,5 +57,6 @@ class Throttled:
     async def stream(self, prompt: Prompt, trace: Trace) -> AsyncGenerator[str, None]:
         await self._admit()
         trace.admitted = self._clock.now()
-        async for text in self._inner.stream(prompt, trace):
-            yield text
+        async with aclosing(self._inner.stream(prompt, trace)) as texts:
+            async for text in texts:
+                yield text

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 Lang: TypeAlias = Literal["en", "ko"]
 LANGS: tuple[Lang, ...] = ("en", "ko")
 
-_FEW = re.compile(r"n = \d+ < \d+")
+_FEW = re.compile(r"n = (\d+) < (\d+)")
 _EQUAL = re.compile(r"all (\d+) values are equal.*")
 
 
@@ -32,7 +32,7 @@ class Words:
         self._at = LANGS.index(lang)
 
     def __call__(self, key: str, **values: object) -> str:
-        """The text of ``key`` with its {placeholders} filled. Raises KeyError for an unknown one."""
+        """The text of ``key`` with its {placeholders} filled. Raises KeyError."""
         text = texts()[key][self._at]
         return text.format(**values) if values else text
 
@@ -44,8 +44,12 @@ class Words:
         """What to do when a validity check is broken; ``english`` is what the check itself says."""
         return english if self.lang == "en" else self.known(f"remedy.{check}", english)
 
-    def reason(self, warning: str) -> str:
-        """A warning of an estimate, which is English, in this language."""
+    def reason(self, warning: str, *, blocks: bool = False) -> str:
+        """A warning of an estimate, which is English, in this language; ``blocks``: its n counts
+        blocks, not trials.
+        """
+        if blocks and (match := _FEW.fullmatch(warning)):
+            return self("reason.few_blocks", n=match[1], least=match[2])
         if self.lang == "en" or _FEW.fullmatch(warning):
             return warning
         if match := _EQUAL.fullmatch(warning):

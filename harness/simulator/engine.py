@@ -14,7 +14,7 @@ from harness.prompt import edit_prompt
 from harness.records import Usage
 from harness.scenario import Scenario
 from harness.simulator.answers import SUMMARIES, Known, attempt_edit, edit_reply, find_story
-from harness.simulator.profile import CallTimes, Profile
+from harness.simulator.profile import CallTimes, Overrides, Profile
 
 Fault = Literal["http_5xx", "rate_limited", "reset"]
 CHARS_PER_TOKEN = 3
@@ -60,10 +60,19 @@ class Engine:
     answer; calls without it are drawn from ``seed`` and their order of arrival.
     """
 
-    def __init__(self, profile: Profile, seed: int, time_scale: float = 1.0) -> None:
-        self.profile = profile
+    def __init__(
+        self,
+        profile: Profile,
+        seed: int,
+        time_scale: float = 1.0,
+        overrides: Overrides | None = None,
+    ) -> None:
+        self.overrides = overrides or Overrides()
+        answers = self.overrides.answers(profile.answers)
+        self.profile = profile.model_copy(update={"answers": answers})
         self.seed = seed
         self.time_scale = time_scale
+        self._served = 0
         self._known: dict[str, Known] = {}
         self._arrivals = itertools.count()
 
@@ -84,21 +93,23 @@ class Engine:
         known = self._known.get(_fingerprint(messages[-1][1] if messages else ""))
         if known is None and (original := find_story(messages)) is not None:
             known = attempt_edit(original)
-        fault = self._fault(rng)
+        fault = self._fault(rng, draw)
         if known is None:
             text, finish, times = rng.choice(SUMMARIES), "stop", self.profile.summary
         else:
             text, finish = edit_reply(known, self.profile, rng)
             times = self.profile.edit
+        text += "\n" * round(len(text) * (self.overrides.length_factor - 1))
         tokens = [text[i : i + CHARS_PER_TOKEN] for i in range(0, len(text), CHARS_PER_TOKEN)]
         if max_tokens is not None and len(tokens) > max_tokens:
             tokens, finish = tokens[:max_tokens], "length"
         ttft, total, shape = _times(times, len(tokens), rng)
+        scale = self._scale()
         prompt_tokens = sum(len(content) for _, content in messages) // CHARS_PER_TOKEN
         return Reply(
             tokens=tuple(tokens),
-            ttft_s=ttft * self.time_scale,
-            total_s=total * self.time_scale,
+            ttft_s=ttft * scale,
+            total_s=total * scale,
             usage=Usage(prompt=prompt_tokens, completion=len(tokens)),
             finish_reason=finish,
             fault=fault,
@@ -106,7 +117,16 @@ class Engine:
             gap_seed=rng.getrandbits(64),
         )
 
-    def _fault(self, rng: random.Random) -> Fault | None:
+    def _scale(self) -> float:
+        """What a drawn time is multiplied by for this call; counts the call as served."""
+        drift = 1 + self.overrides.drift_per_call * self._served
+        self._served += 1
+        return self.time_scale * self.overrides.latency_factor * max(drift, 0.0)
+
+    def _fault(self, rng: random.Random, draw: str) -> Fault | None:
+        failing = self.overrides.first_call_fails
+        if failing and draw.endswith("|edit|1") and rng.random() < failing:
+            return "reset"
         faults = self.profile.faults
         value = rng.random()
         for name, share in (

@@ -90,6 +90,30 @@ class Faults(_Table):
         return self
 
 
+class Overrides(_Table):
+    """What one arm's simulated model does differently: planted effects, for claims and tests.
+
+    ``latency_factor`` multiplies all times; ``drift_per_call`` lets them grow by that fraction of
+    themselves with every call served; ``connect_s`` is what a new connection costs, in seconds;
+    ``right`` replaces the share of right answers (the rest of them become wrong ones);
+    ``length_factor`` pads answers to as many times their tokens, in the same time;
+    ``first_call_fails`` is the share of trials whose first call breaks off half-way.
+    """
+
+    latency_factor: Annotated[float, Field(gt=0, le=100)] = 1.0
+    drift_per_call: Annotated[float, Field(ge=-0.01, le=1)] = 0.0
+    connect_s: Annotated[float, Field(ge=0, le=60)] = 0.0
+    right: Share | None = None
+    length_factor: Annotated[float, Field(ge=1, le=10)] = 1.0
+    first_call_fails: Share = 0.0
+
+    def answers(self, usual: Answers) -> Answers:
+        """The shares of answers with ``right`` in place."""
+        if self.right is None:
+            return usual
+        return Answers(right=self.right, wrong=1 - self.right)
+
+
 class Profile(_Table):
     """A simulated model. Times are in seconds at time scale 1."""
 
@@ -112,5 +136,5 @@ def load_profile(name: str) -> Profile:
         return Profile.model_validate({"name": path.stem, **tomllib.loads(path.read_text("utf-8"))})
     except ValidationError as error:
         raise InputError(f"{path}: {describe(error)}") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # also numbers too long to read
         raise InputError(f"{path}: {error}") from error

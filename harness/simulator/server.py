@@ -4,8 +4,12 @@ import asyncio
 import hmac
 import json
 import os
+import socket
+import struct
 import time
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -45,7 +49,7 @@ def _error(status: int, message: str, kind: str) -> web.Response:
 def _refused(request: web.Request) -> web.Response | None:
     key = request.app[KEY]
     given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if key and not hmac.compare_digest(given.encode(), key.encode()):
+    if key and not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), key.encode()):
         return _error(401, "the API key is missing or wrong", "invalid_api_key")
     return None
 
@@ -94,9 +98,12 @@ async def chat(request: web.Request) -> web.StreamResponse:
         stream = body.get("stream", False)
         if not messages or not isinstance(stream, bool) or not isinstance(limit, int | None):
             raise ValueError("messages, stream or max_tokens are not of the right type")
+        if limit is not None and limit < 1:
+            raise ValueError("max_tokens is less than 1")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         return _error(400, f"not a chat completion request: {error}", "invalid_request_error")
-    reply = request.app[ENGINE].plan(messages, limit, request.headers.get(DRAW_HEADER, ""))
+    draw = unquote(request.headers.get(DRAW_HEADER, ""))
+    reply = request.app[ENGINE].plan(messages, limit, draw)
     if reply.fault == "http_5xx":
         return _error(503, "simulated fault http_5xx", "server_error")
     if reply.fault == "rate_limited":
@@ -106,7 +113,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
         return await _stream(request, reply, model, received)
     await asyncio.sleep(_left(received, reply.total_s / 2 if reply.fault else reply.total_s))
     if reply.fault:
-        _abort(request)
+        return _abort(request, web.Response())
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": reply.text},
@@ -133,7 +140,7 @@ async def _stream(
         first: float | None = None
         for i, (token, moment) in enumerate(zip(reply.tokens, reply.moments(), strict=True)):
             if reply.fault and i >= len(reply.tokens) // 2:
-                _abort(request)
+                return _abort(request, response)
             if (ahead := _left(received, moment)) > 0:
                 await asyncio.sleep(ahead)
             if first is None:
@@ -142,6 +149,8 @@ async def _stream(
             await _send(response, _envelope("chat.completion.chunk", model, [choice]))
         if not reply.tokens:
             await asyncio.sleep(_left(received, reply.total_s))
+            if reply.fault:
+                return _abort(request, response)
         choice = {"index": 0, "delta": {}, "finish_reason": reply.finish_reason}
         await _send(response, _envelope("chat.completion.chunk", model, [choice]))
         total = time.perf_counter() - received
@@ -160,11 +169,14 @@ async def _send(response: web.StreamResponse, event: dict[str, Any]) -> None:
     await response.write(b"data: " + data + b"\n\n")
 
 
-def _abort(request: web.Request) -> None:
-    """Break the connection in the middle of the answer."""
+def _abort(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    """Break the connection in the middle of the answer; nobody gets ``response``."""
     if request.transport is not None:
+        # Without lingering, closing sends a reset and not a well-mannered end.
+        connection = request.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         request.transport.abort()
-    raise ConnectionResetError("simulated fault reset")
+    return response
 
 
 def _left(received: float, moment: float) -> float:
@@ -198,8 +210,10 @@ def _usage(usage: Usage) -> dict[str, int]:
     }
 
 
-async def serve(engine: Engine, host: str, port: int, *, key: str | None = None) -> None:
-    """Serve until cancelled; prints ``listening on URL`` when ready (port 0: any free one)."""
+async def serve(
+    engine: Engine, host: str, port: int, *, ready: Callable[[str], None], key: str | None = None
+) -> None:
+    """Serve until cancelled; calls ``ready`` with the URL when it does (port 0: any free one)."""
     runner = web.AppRunner(make_app(engine, key), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
@@ -207,7 +221,7 @@ async def serve(engine: Engine, host: str, port: int, *, key: str | None = None)
         await site.start()
         bound = runner.addresses[0][1]
         shown = f"[{host}]" if ":" in host else host
-        print(f"listening on http://{shown}:{bound}/v1", flush=True)
+        ready(f"http://{shown}:{bound}/v1")
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()

@@ -1,0 +1,64 @@
+"""Text for terminals: display width, alignment, wrapping, marks in ASCII, bold and dim."""
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_ASCII = str.maketrans(
+    {"—": "-", "–": "-", "−": "-", "×": "x", "·": "|", "±": "+/-", "≤": "<=", "∞": "inf", "…": "."}
+)
+
+
+def width(text: str) -> int:
+    """Columns that ``text`` takes: Hangul and most emoji take two, combining marks none."""
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def left(text: str, columns: int) -> str:
+    return text + " " * max(0, columns - width(text))
+
+
+def right(text: str, columns: int) -> str:
+    return " " * max(0, columns - width(text)) + text
+
+
+def clean(text: str) -> str:
+    """Text from outside, in one line and without the control characters that drive a terminal."""
+    spaced = " ".join(text.split())
+    return "".join(char for char in spaced if unicodedata.category(char) not in ("Cc", "Cf", "Cs"))
+
+
+def wrap(text: str, columns: int, indent: str = "", *, first: str = "") -> Iterator[str]:
+    """``text`` in lines of at most ``columns``, broken at spaces; longer words are left whole.
+
+    ``first`` begins the first line, ``indent`` the others.
+    """
+    line, empty = first, True
+    for word in text.split():
+        longer = line + word if empty else f"{line} {word}"
+        if not empty and width(longer) > columns:
+            yield line
+            longer = indent + word
+        line, empty = longer, False
+    if not empty:
+        yield line
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How words may look: ``colour`` allows bold and dim, ``marks`` allows other than ASCII."""
+
+    colour: bool
+    marks: bool
+
+    def bold(self, text: str) -> str:
+        return f"\x1b[1m{text}\x1b[0m" if self.colour and text else text
+
+    def dim(self, text: str) -> str:
+        return f"\x1b[2m{text}\x1b[0m" if self.colour and text else text
+
+    def plain(self, text: str) -> str:
+        """``text`` with its typographic marks in ASCII where they may not be shown."""
+        return text if self.marks else text.translate(_ASCII)
