@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from harness.errors import InputError
 from harness.scenario import describe
-from harness.simulator.profile import Overrides
+from harness.simulator.profile import NO_OVERRIDES, Overrides
 from harness.workload import Workload
 
 Estimand = Literal[
@@ -57,7 +57,7 @@ class ArmFile(_Table):
     batch_size: Annotated[int, Field(ge=1, le=10_000)] | None = None
     keepalive: bool = True
     model: str | None = None
-    sim: Overrides = Overrides()
+    sim: Overrides = NO_OVERRIDES
 
 
 class Arms(_Table):
@@ -173,7 +173,7 @@ class Claim:
 
     @property
     def swap(self) -> bool:
-        """Whether the verdict reads baseline / candidate: more is claimed, or it is claimed worse."""
+        """Whether the verdict reads baseline / candidate: more is claimed, or worse."""
         return self.lower_is_better == (self.file.direction == "worse")
 
     @property
@@ -201,16 +201,20 @@ class Claim:
             return self.file.group
         return 1 if self.file.estimand in LATENCY else max(1, self.file.concurrency)
 
+    def value(self, time_scale: float) -> float:
+        """The claimed value of an absolute claim; times are scaled like the simulator's."""
+        assert self.file.value is not None
+        scale = {"s": time_scale, "per_s": 1 / time_scale}.get(self.file.unit or "", 1.0)
+        return self.file.value * scale
+
     def threshold(self, time_scale: float) -> float:
         """The line of the verdict in the estimand's own unit: a ratio candidate / baseline, points
         of success, or a value, times of which are scaled like the simulator's.
         """
         file = self.file
         if file.kind == "absolute":
-            assert file.value is not None
             side = 1 + self.margin if self.lower_is_better else 1 - self.margin
-            scale = time_scale if file.unit == "s" else 1.0
-            return file.value * side * (scale if file.unit != "per_s" else 1 / time_scale)
+            return self.value(time_scale) * side
         if file.estimand == "success":
             assert file.gain is not None
             return file.gain / 2

@@ -1,6 +1,7 @@
 """What this process uses while an arm runs: processor, memory, threads, sockets, loop lag."""
 
 import asyncio
+import math
 import os
 import sys
 import threading
@@ -40,6 +41,7 @@ class Monitor:
         self._idle_rate = 0.0
         self._own_sockets = 0
         self._mark = (0.0, 0.0)
+        self._due = math.inf
         self._sampler = threading.Thread(target=self._sample_on, daemon=True)
         self._beat: asyncio.Task[None] | None = None
 
@@ -62,22 +64,30 @@ class Monitor:
     def begin(self) -> None:
         """Forget what was, and count from now."""
         self._now = Usage()
+        self._due = max(self._due, time.perf_counter())
         self._sample()
         self._mark = (time.process_time(), time.perf_counter())
 
     def end(self) -> Usage:
-        """What was used since ``begin``."""
+        """What was used since ``begin``. A beat that is overdue by now counts with its delay."""
+        self._beat_late()
         cpu, wall = time.process_time() - self._mark[0], time.perf_counter() - self._mark[1]
         self._sample()
         self._now.cpu_s = max(0.0, cpu - self._idle_rate * wall)
         return self._now
 
     async def _heartbeat(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            due = loop.time() + HEARTBEAT_S
+            self._due = time.perf_counter() + HEARTBEAT_S
             await asyncio.sleep(HEARTBEAT_S)
-            self._now.lag_s.append(round(max(0.0, loop.time() - due), LAG_DIGITS))
+            self._beat_late()
+
+    def _beat_late(self) -> None:
+        """Note by how much the beat that is due now came late; once for each beat."""
+        late = time.perf_counter() - self._due
+        if late >= 0:
+            self._now.lag_s.append(round(late, LAG_DIGITS))
+            self._due = math.inf
 
     def _sample_on(self) -> None:
         while not self._stop.wait(SAMPLE_S):

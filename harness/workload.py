@@ -97,27 +97,53 @@ def plan_blocks(
     group: int,
     seed: int,
 ) -> list[Block]:
-    """All blocks of a run: ``warmup`` rounds first, then ``repeats`` rounds that count.
-
-    A round is all scenarios once, in an order drawn for that round; the order of the arms is drawn
-    for each block (randomised interleaving), so that drift meets every arm alike.
-    """
+    """All blocks of a run: ``warmup`` rounds first, then ``repeats`` rounds that count."""
     blocks: list[Block] = []
     for repeat in range(warmup + repeats):
-        order = np.random.default_rng([seed, repeat]).permutation(len(scenarios))
-        for start in range(0, len(scenarios), group):
-            chosen = tuple(scenarios[i] for i in order[start : start + group])
-            rng_key = [seed, repeat, start + 1]
-            arm_order = np.random.default_rng(rng_key).permutation(len(arms))
-            offsets = workload.offsets(len(chosen), [*rng_key, 1])
-            blocks.append(
-                Block(
-                    index=len(blocks),
-                    repeat=repeat,
-                    warmup=repeat < warmup,
-                    scenarios=chosen,
-                    arms=tuple(arms[i] for i in arm_order),
-                    offsets=None if offsets is None else tuple(offsets),
-                )
+        blocks += plan_round(
+            scenarios,
+            arms,
+            workload,
+            repeat=repeat,
+            warmup=repeat < warmup,
+            group=group,
+            seed=seed,
+            first=len(blocks),
+        )
+    return blocks
+
+
+def plan_round(
+    scenarios: Sequence[str],
+    arms: Sequence[str],
+    workload: Workload,
+    *,
+    repeat: int,
+    warmup: bool,
+    group: int,
+    seed: int,
+    first: int,
+) -> list[Block]:
+    """All scenarios once, in an order drawn for the round, in blocks numbered from ``first``.
+
+    The order of the arms is drawn for each block (randomised interleaving), so that drift meets
+    every arm alike.
+    """
+    order = np.random.default_rng([seed, repeat]).permutation(len(scenarios))
+    blocks: list[Block] = []
+    for start in range(0, len(scenarios), group):
+        chosen = tuple(scenarios[i] for i in order[start : start + group])
+        key = [seed, repeat, start + 1]
+        arm_order = np.random.default_rng(key).permutation(len(arms))
+        offsets = workload.offsets(len(chosen), [*key, 1])
+        blocks.append(
+            Block(
+                index=first + len(blocks),
+                repeat=repeat,
+                warmup=warmup,
+                scenarios=chosen,
+                arms=tuple(arms[i] for i in arm_order),
+                offsets=None if offsets is None else tuple(offsets),
             )
+        )
     return blocks

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,20 @@ SHORT = str(shipped_dir() / "short")
 KEY = "HARNESS_API_KEY"
 
 
-def start(*args: str, key: str | None = None, **options: Any) -> subprocess.Popen[str]:
-    """``harness ARGS`` as a child process with its output in pipes."""
+def start(
+    *args: str,
+    key: str | None = None,
+    cwd: Path | None = None,
+    encoding: str = "utf-8",
+    before: Callable[[], None] | None = None,
+) -> subprocess.Popen[str]:
+    """``harness ARGS`` as a child process with its output in pipes.
+
+    ``key``: the key that it finds in its environment; ``encoding``: of its terminal; ``before``
+    is called in the child before it becomes the harness.
+    """
     environment = {name: value for name, value in os.environ.items() if name != KEY}
+    environment["PYTHONIOENCODING"] = encoding
     if key is not None:
         environment[KEY] = key
     return subprocess.Popen(
@@ -27,7 +38,8 @@ def start(*args: str, key: str | None = None, **options: Any) -> subprocess.Pope
         stderr=subprocess.PIPE,
         encoding="utf-8",
         env=environment,
-        **options,
+        cwd=cwd,
+        preexec_fn=before,
     )
 
 

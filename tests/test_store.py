@@ -91,12 +91,11 @@ def check_mended(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", LINES)
 def test_a_torn_last_line_is_mended_at_every_byte(tmp_path: Path, name: str) -> None:
-    folder = make(tmp_path)
+    folder = make(tmp_path, TRIALS[:2])
     whole = {each: (folder / each).read_bytes() for each in LINES}
     for size in range(len(whole[name])):
-        for each, data in whole.items():
-            (folder / each).write_bytes(data)
-        os.truncate(folder / name, size)
+        (folder / ANSWERS).write_bytes(whole[ANSWERS])
+        (folder / name).write_bytes(whole[name][:size])
         RunWriter.resume(folder).close()
         expected = {**whole, name: whole[name][: whole[name].rfind(b"\n", 0, size) + 1]}
         if name == RECORDS:  # the answers go with their records, to be asked for again
@@ -199,7 +198,7 @@ def test_a_place_that_cannot_be_written(place: str) -> None:
 def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
     file = tmp_path / "run"
     file.touch()
-    with pytest.raises(InputError, match="run: is not a folder; give another --out$"):
+    with pytest.raises(InputError, match=r"run: is not a folder; give another --out$"):
         RunWriter.create(file, manifest())
     with pytest.raises(InputError, match="Not a directory"):
         read_run(file)
@@ -229,7 +228,7 @@ def test_a_manifest_that_cannot_be_read(tmp_path: Path, content: str, why: str) 
 # --- full disk ---
 
 
-@pytest.mark.parametrize("room", [0, 1, 100, 300, 700, 1200, 1500])
+@pytest.mark.parametrize("room", [0, 1, 100, 300, 700, 1000, 1200])
 def test_a_full_disk_keeps_what_is_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
@@ -245,20 +244,24 @@ def test_a_full_disk_keeps_what_is_recorded(
         left -= stored
         return stored
 
-    done = 0
+    done: list[TrialRecord] = []
+
+    def work(writer: RunWriter) -> None:
+        for record in TRIALS:
+            writer.append(record, answers(record))
+            done.append(record)
+
     with RunWriter.create(tmp_path, manifest()) as writer:
         monkeypatch.setattr(store.os, "write", write)
         with pytest.raises(InputError) as refused:
-            for record in TRIALS:
-                writer.append(record, answers(record))
-                done += 1
+            work(writer)
         left = 10**6  # room again: this writer still keeps its hands off the torn line
         for _ in range(2):
             with pytest.raises(InputError, match="No space left on device"):
                 writer.append(TRIALS[-1], ())
         with pytest.raises(InputError, match="No space left on device"):
             writer.append_block(BLOCK_1)
-    assert read_run(tmp_path).records == TRIALS[:done]
+    assert read_run(tmp_path).records == done
     message = str(refused.value)
     assert message.startswith(str(tmp_path))
     assert message.endswith(f"go on with --resume --out {tmp_path}")

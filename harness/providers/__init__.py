@@ -10,6 +10,7 @@ from harness.providers.base import Completion, Provider, ProviderError, Trace
 from harness.providers.recorder import Recorder
 from harness.providers.throttled import Throttled
 from harness.scenario import Scenario
+from harness.simulator.profile import NO_OVERRIDES, Overrides
 
 __all__ = [
     "Completion",
@@ -27,8 +28,8 @@ class ProviderSettings:
     """What makes a provider: ``spec`` is ``sim[:profile]``, ``local[:MODEL.gguf]`` or a URL.
 
     ``timeout`` bounds a call in seconds; ``rate_limit`` is in calls per second (None: no limit);
-    ``time_scale`` is for the simulator in process; ``slots`` is how many calls the local model
-    serves at once.
+    ``time_scale`` and ``overrides`` are for the simulator in process; ``slots`` is how many calls
+    the local model serves at once; without ``keepalive`` every call opens a connection.
     """
 
     spec: str
@@ -38,6 +39,8 @@ class ProviderSettings:
     model: str | None = None
     rate_limit: float | None = None
     slots: int = 4
+    keepalive: bool = True
+    overrides: Overrides = NO_OVERRIDES
 
 
 def make_provider(
@@ -60,9 +63,10 @@ def _inner(settings: ProviderSettings, clock: Clock, scenarios: Sequence[Scenari
         from harness.simulator.engine import Engine
         from harness.simulator.profile import load_profile
 
-        engine = Engine(load_profile(rest or "default"), settings.seed, settings.time_scale)
+        profile = load_profile(rest or "default")
+        engine = Engine(profile, settings.seed, settings.time_scale, settings.overrides)
         engine.register(scenarios)
-        return SimulatedProvider(engine, clock)
+        return SimulatedProvider(engine, clock, keepalive=settings.keepalive)
     if settings.time_scale != 1.0:
         raise InputError("--time-scale is for the simulator; a real model keeps its own time")
     if kind == "local":
@@ -79,6 +83,7 @@ def _inner(settings: ProviderSettings, clock: Clock, scenarios: Sequence[Scenari
             key=os.environ.get(KEY_VARIABLE) or None,
             model=settings.model,
             scenarios=scenarios,
+            keepalive=settings.keepalive,
         )
     raise InputError(
         f"{settings.spec!r}: no such provider; write sim[:PROFILE], local[:MODEL.gguf] "

@@ -27,7 +27,7 @@ MAX_ANSWER = 64 * 1024 * 1024
 
 
 class HttpProvider:
-    """``{base}/chat/completions`` with connections kept alive.
+    """``{base}/chat/completions``, connections kept alive unless ``keepalive`` says otherwise.
 
     ``timeout`` bounds a whole call in seconds; ``model`` None asks for the first that the server
     lists; ``scenarios`` are made known to the server if it is our simulator; a server that hangs up
@@ -45,6 +45,7 @@ class HttpProvider:
         model: str | None = None,
         scenarios: Sequence[Scenario] = (),
         reuse_after_stream: bool = True,
+        keepalive: bool = True,
     ) -> None:
         self.base = checked_base(base)
         if key and not (key.isascii() and key.isprintable()):
@@ -54,6 +55,7 @@ class HttpProvider:
         self._key = key
         self._model = model
         self._scenarios = scenarios
+        self._keepalive = keepalive
         self._reuse_after_stream = reuse_after_stream
         self._about: dict[str, Any] | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -64,7 +66,7 @@ class HttpProvider:
         if self._session is not None:
             return
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, force_close=not self._keepalive),
             timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=CONNECT_S),
         )
         # Pools are per host; 1,024 connections is more threads than anyone blocks on.
@@ -125,7 +127,7 @@ class HttpProvider:
             raise InputError(f"{url}: {response.status}: {state}; set {KEY_VARIABLE}")
         try:
             return json.loads(body) if response.status == 200 else None
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     async def _simulator(self) -> dict[str, Any] | None:
@@ -134,7 +136,7 @@ class HttpProvider:
         try:
             async with self._session.get(self.base.removesuffix("/v1") + "/x-sim") as response:
                 about = json.loads(await response.read()) if response.status == 200 else None
-        except (aiohttp.ClientError, TimeoutError, ValueError):
+        except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError):
             return None
         return about if isinstance(about, dict) and "time_scale" in about else None
 
@@ -152,7 +154,7 @@ class HttpProvider:
                 headers=headers,
                 preload_content=False,
                 redirect=False,
-                timeout=urllib3.Timeout(connect=CONNECT_S, read=self._timeout),
+                timeout=urllib3.Timeout(total=self._timeout, connect=min(CONNECT_S, self._timeout)),
             )
             trace.status = response.status
             try:
@@ -229,6 +231,8 @@ class HttpProvider:
 
     def _headers(self, draw: str) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}
+        if not self._keepalive:
+            headers["Connection"] = "close"
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         if draw and self._about is not None:
@@ -289,9 +293,8 @@ class HttpProvider:
 
     def _transport_error(self, error: Exception) -> ProviderError:
         """A failure below HTTP, typed."""
-        return ProviderError(
-            _transport_type(error), self._clean(str(error) or type(error).__name__)[:200]
-        )
+        text = " ".join(self._clean(str(error) or type(error).__name__).split())
+        return ProviderError(_transport_type(error), text[:200])
 
     def _reason(self, status: int, body: bytes) -> str:
         """An HTTP error in one line, from the server's own message where it has one."""

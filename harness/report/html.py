@@ -1,7 +1,105 @@
+"""The page of a run: one self-contained file that asks nothing of the network."""
+
+from pathlib import Path
 from typing import Any
 
+from harness.report.closing import environment, reproduce
+from harness.report.comparison import Summary, comparison
+from harness.report.exhibits import Exhibits
+from harness.report.facts import simulated_label
+from harness.report.gallery import Gallery
+from harness.report.markup import Html, join, tag
+from harness.report.opening import conclusion, header, validity
+from harness.report.tables import comparison_table
+from harness.report.words import LANGS, Lang, Words
 from harness.store import Run
+
+_SECTIONS = {
+    "result": "conclusion",
+    "validity": "validity",
+    "comparison": "comparison",
+    "figures": "figures",
+    "failures": "failures",
+    "environment": "environment",
+    "reproduce": "reproduce",
+}
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"  # the page loads nothing
 
 
 def page(run: Run, summary: dict[str, Any], lang: str) -> str:
-    return "<html></html>"
+    """``index.html`` of a run, in ``lang`` ("en" or "ko"). Raises ValueError for another one."""
+    words = Words(_language(lang))
+    body = tag(
+        "main",
+        header(summary, words),
+        conclusion(summary, run.folder, words),
+        validity(summary, words),
+        _comparison(summary, words),
+        tag(
+            "section",
+            tag("h2", words("heading.figures")),
+            Exhibits(summary, run.records, words).all(),
+            id="figures",
+        ),
+        Gallery(run, words).html(),
+        environment(summary, words),
+        reproduce(run, summary, words),
+    )
+    arms = " · ".join(summary["pipelines"])
+    head = [
+        Html('<meta charset="utf-8">'),
+        Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
+        Html(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
+        Html('<meta name="color-scheme" content="light dark">'),
+        tag("title", f"{arms} · {words('page.title')}"),
+        tag("style", Html(Path(__file__).with_name("page.css").read_text("utf-8"))),
+    ]
+    document = tag(
+        "html",
+        tag("head", join(head, "\n")),
+        tag("body", _contents(words), body),
+        lang=words.lang,
+    )
+    return f"<!doctype html>\n{document}\n"
+
+
+def _language(lang: str) -> Lang:
+    for known in LANGS:
+        if lang == known:
+            return known
+    raise ValueError(f"no language {lang!r}: {' or '.join(LANGS)}")
+
+
+def _contents(words: Words) -> Html:
+    links = (
+        tag("a", words(f"heading.{heading}"), href=f"#{section}")
+        for section, heading in _SECTIONS.items()
+    )
+    return tag("nav", *links, aria_label=words("page.nav"))
+
+
+def _comparison(summary: Summary, words: Words) -> Html:
+    """The table, with what takes more room folded below it."""
+    groups = comparison(summary, words)
+    baseline, label = summary["run"]["baseline"], simulated_label(summary, words)
+    headers: dict[str, tuple[object, object]] = {}
+    for arm, figures in summary["pipelines"].items():
+        n = (figures["response_time_s"] or {"n": 0})["n"]
+        below = f"n = {n}" + (f" · {words('label.baseline')}" if arm == baseline else "")
+        headers[arm] = (arm, below)
+    main = [group for group in groups if not group.detail]
+    more = [group for group in groups if group.detail]
+    return tag(
+        "section",
+        tag("h2", words("heading.comparison")),
+        comparison_table(main, headers, label, words),
+        tag("p", words("table.caption", baseline=baseline), class_="small"),
+        tag(
+            "details",
+            tag("summary", words("table.detail")),
+            comparison_table(more, headers, label, words),
+        )
+        if more
+        else None,
+        id="comparison",
+    )

@@ -1,4 +1,4 @@
-"""HTML from parts: text is escaped unless it is ``Html`` already, so what models write stays text."""
+"""HTML from parts: all text is escaped unless it is ``Html`` already."""
 
 import html
 from collections.abc import Iterable

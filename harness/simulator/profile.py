@@ -114,6 +114,9 @@ class Overrides(_Table):
         return Answers(right=self.right, wrong=1 - self.right)
 
 
+NO_OVERRIDES = Overrides()
+
+
 class Profile(_Table):
     """A simulated model. Times are in seconds at time scale 1."""
 

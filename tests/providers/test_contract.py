@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from contextlib import aclosing
 from itertools import pairwise
 
 import pytest
@@ -269,25 +268,24 @@ async def test_what_it_says_of_itself(kind: str) -> None:
 
 
 @pytest.mark.local_model
-@pytest.mark.parametrize("limited", [False, True], ids=["local", "throttled-local"])
-async def test_the_local_model_keeps_the_contract(limited: bool) -> None:
+async def test_the_local_model_keeps_the_contract() -> None:
     clock = MonotonicClock()
     local = LocalProvider(None, clock, timeout=60.0, slots=2)
-    provider: Provider = Throttled(local, 100_000, clock) if limited else local
+    limited = Throttled(local, 100_000, clock)
     prompt = Prompt("summary", (("user", "Count: one, two, three,"),), max_tokens=6)
-    async with opened(provider):
-        await check_good_calls(provider, clock, prompt, "x")
-        await check_early_close(provider, clock, prompt)
-        recorder = Recorder(provider, clock, "x")
-        task = asyncio.create_task(recorder.complete(prompt))
-        while not recorder.attempts and not task.cancelling():
+    async with opened(limited):  # opens the model within, which serves both
+        for provider in (local, limited):
+            await check_good_calls(provider, clock, prompt, "x")
+            await check_early_close(provider, clock, prompt)
+            recorder = Recorder(provider, clock, "x")
+            task = asyncio.create_task(recorder.complete(prompt))
             await asyncio.sleep(0)
             task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        async with aclosing(recorder.stream(prompt)) as texts:  # and it goes on
-            assert [text async for text in texts]
-        about = provider.describe()
-        assert about["simulated"] is False
-        assert about["kind"] == "local"
-        await check_closing_twice(provider)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert [attempt.error for attempt in recorder.attempts] == [None]
+            assert await call(recorder, prompt, "streaming")  # and it goes on
+            about = provider.describe()
+            assert about["simulated"] is False
+            assert about["kind"] == "local"
+        await check_closing_twice(limited)

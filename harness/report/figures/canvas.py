@@ -8,7 +8,7 @@ import importlib.util
 import io
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from harness.records import OUTCOMES
 from harness.report.layout import width as columns_of
 from harness.report.markup import Html, tag
 
@@ -35,8 +36,7 @@ _TOKENS = {
     "shade": "#0d0e0f",
     "aa": "#101112",
     **{f"series-{i}": f"#2000{i:02x}" for i in range(6)},
-    **{f"outcome-{name}": f"#3000{i:02x}" for i, name in enumerate(
-        ("ok", "wrong", "malformed", "error", "cancelled", "dropped"))},
+    **{f"outcome-{name}": f"#3000{i:02x}" for i, name in enumerate(OUTCOMES)},
 }
 _DASHES = ("-", (0, (5, 2)), (0, (1.2, 1.8)), (0, (6, 2, 1.2, 2)), (0, (3, 1)), (0, (8, 2)))
 _MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -103,9 +103,7 @@ class Canvas:
         axes.patch.set_alpha(0)
         for side in axes.spines.values():
             side.set_visible(False)
-        axes.tick_params(
-            length=0, labelsize=SMALL, labelcolor=colour("muted"), pad=5, which="both"
-        )
+        axes.tick_params(length=0, labelsize=SMALL, labelcolor=colour("muted"), pad=5, which="both")
         axes.grid(axis="x", color=colour("line"), linewidth=1)
         axes.set_axisbelow(True)
         return axes
@@ -132,6 +130,11 @@ class Canvas:
             va="center_baseline",
             fontweight="bold" if bold else "normal",
         )
+
+    def title_axis(self, left: float, right: float, text: str) -> None:
+        """The title of the x axis, below its ticks."""
+        middle = (left + right) / 2
+        self.write(middle, self.height - 14, text, size=SMALL, token="muted", align="center")
 
     def svg(self, ident: str, label: str) -> Html:
         """The drawing for a page. ``ident`` keeps its references apart from other drawings."""
@@ -165,7 +168,7 @@ def drawn(
 
 
 @cache
-def _settings() -> Mapping[str, Any]:
+def _settings() -> Any:  # keys of rcParams, which the stub lists one by one
     """Text as text, measured with fonts that have Hangul; no formulas in names."""
     families = ["DejaVu Sans"]
     found = importlib.util.find_spec("koreanize_matplotlib")
@@ -186,28 +189,33 @@ def _settings() -> Mapping[str, Any]:
 _HEX = re.compile("|".join(_TOKENS.values()))
 _VARIABLES = {value: f"var(--{name})" for name, value in _TOKENS.items()}
 _USED = re.compile(r"(?:url\(#|xlink:href=\"#)([^\")]+)")
+_GEOMETRY = re.compile(r' (?:d|x|y|width|height|transform)="[^"]*"')
+_DROPPED = re.compile(
+    r"<metadata>.*?</metadata>|<style .*?</style>|<!--.*?-->| font-family: [^;\"]*;"
+    r'| transform="rotate\(-0 [^"]*"|<g id="[^"]*"/>',
+    re.DOTALL,
+)
 
 
 def _clean(svg: str, ident: str) -> str:
     """What is within matplotlib's <svg>, without what a page has no use for."""
     body = svg[svg.index(">", svg.index("<svg")) + 1 : svg.rindex("</svg>")]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r"<style .*?</style>", "", body, flags=re.DOTALL)
-    body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
+    body = _DROPPED.sub("", body)
     used = set(_USED.findall(body))
 
     def name(match: re.Match[str]) -> str:
         return f' id="{ident}-{match[1]}"' if match[1] in used else ""
 
     body = re.sub(r' id="([^"]+)"', name, body)
-    body = re.sub(r"url\(#", f"url(#{ident}-", body)
-    body = re.sub(r'xlink:href="#', f'href="#{ident}-', body)
-    body = re.sub(r"font: ((?:bold |700 )?)[\d.]+px[^;\"]*", _font, body)
+    body = body.replace("url(#", f"url(#{ident}-")
+    body = body.replace('xlink:href="#', f'href="#{ident}-')
+    body = body.replace("font-weight: 700", "font-weight: 600")
     body = _HEX.sub(lambda match: _VARIABLES[match[0]], body)
+    body = _GEOMETRY.sub(_rounded, body)
     return re.sub(r">\s+<", "><", body).strip()
 
 
-def _font(match: re.Match[str]) -> str:
-    size = re.search(r"([\d.]+)px", match[0])
-    weight = "; font-weight: 600" if match[1] else ""
-    return f"font-size: {size[1] if size else TEXT}px{weight}"
+def _rounded(attribute: re.Match[str]) -> str:
+    """A place to a hundredth of a pixel, on one line."""
+    short = re.sub(r"-?\d+\.\d{3,}", lambda n: f"{float(n[0]):.2f}", attribute[0])
+    return " " + " ".join(short.split())

@@ -1,0 +1,84 @@
+"""``harness claim``."""
+
+import argparse
+import datetime
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.claims import Claim, load_claims
+from harness.clock import run_loop
+from harness.errors import InputError
+from harness.execute import record
+from harness.exit_codes import INCONCLUSIVE, INTERRUPTED, INVALID, OK, REFUTED
+from harness.experiments import Experiment, Options, group_claims, replay_client
+from harness.judge import Result, judge
+from harness.report.verdicts import print_plan, print_results, write_results
+from harness.scenario import Scenario, load_scenarios, shipped_dir
+from harness.store import RunWriter
+
+EXIT = {
+    "supported": OK,
+    "refuted": REFUTED,
+    "inconclusive": INCONCLUSIVE,
+    "not_testable": INVALID,
+    "invalid_run": INVALID,
+}
+
+
+def main(args: argparse.Namespace) -> int:
+    """Plan what the claims need, or run it and give their verdicts; the worst decides the exit."""
+    claims = load_claims(args.files)
+    options = Options(args.provider, args.seed, args.time_scale, args.sequential)
+    if not 0 < args.time_scale <= 100:
+        raise InputError(f"--time-scale: is {args.time_scale:g}, must be above 0 and at most 100")
+    if args.plan:
+        print_plan(claims, options, as_json=args.json, lang=args.lang)
+        return OK
+    folder = _folder(args)
+    known = {scenario.id: scenario for scenario in load_scenarios([shipped_dir()])}
+    groups = [(group, _scenarios(group[0], known)) for group in group_claims(claims)]
+    experiments = [
+        Experiment(group, scenarios, options, folder / group[0].id) for group, scenarios in groups
+    ]
+    results: dict[str, Result] = {}
+    for number, experiment in enumerate(experiments, start=1):
+        names = ", ".join(claim.id for claim in experiment.claims)
+        print(f"experiment {number} of {len(experiments)}: {names}", file=sys.stderr)
+        if not _run(experiment, results):
+            print("interrupted: the records so far are kept", file=sys.stderr)
+            return INTERRUPTED
+    ordered = [(claim, results[claim.id]) for claim in claims]
+    write_results(folder, ordered, options, args.lang)
+    print_results(ordered, folder, as_json=args.json, lang=args.lang)
+    return max(EXIT[result.verdict] for result in results.values())
+
+
+def _run(experiment: Experiment, results: dict[str, Result]) -> bool:
+    command = shlex.join(["harness", *sys.argv[1:]])
+    with RunWriter.create(experiment.folder, experiment.manifest(command)) as writer:
+        if not run_loop(record(experiment, writer, lambda trial: None)):
+            return False
+    data = experiment.data(None)
+    replay = run_loop(replay_client(experiment, experiment.replay_rate(data)))
+    data = experiment.data(replay)
+    for claim in experiment.claims:
+        results[claim.id] = judge(
+            claim, experiment.arms[claim.id], data, experiment.sequential_g(claim)
+        )
+    return True
+
+
+def _scenarios(claim: Claim, known: dict[str, Scenario]) -> Sequence[Scenario]:
+    missing = [name for name in claim.file.scenarios if name not in known]
+    if missing:
+        raise InputError(f"{claim.path}: scenarios: there is no scenario {missing[0]!r}")
+    return [known[name] for name in claim.file.scenarios]
+
+
+def _folder(args: argparse.Namespace) -> Path:
+    if args.out:
+        return Path(args.out)
+    return Path("reports") / f"run-{datetime.datetime.now():%Y%m%d-%H%M%S}"

@@ -1,0 +1,419 @@
+"""Plans and runs what claims need: arms they share run once, blocks until each can be judged."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import environment
+from harness.claims import ArmFile, Claim
+from harness.clock import MonotonicClock
+from harness.errors import InputError
+from harness.execute import ArmSpec
+from harness.gates import ClientReplay
+from harness.judge import Arms, Data, decide, line_of, measure
+from harness.monitor import Monitor
+from harness.pipelines import Dispatch, Settings, make_pipeline
+from harness.prompt import prompt_version
+from harness.providers import ProviderSettings, make_provider
+from harness.records import SCHEMA, Answer, BlockRecord, TrialRecord
+from harness.runner import run_blocks
+from harness.scenario import Scenario
+from harness.simulator.profile import NO_OVERRIDES
+from harness.stats import power, sequential
+from harness.stats.compare import Comparison
+from harness.store import read_run
+from harness.trial import Arm
+from harness.workload import Block, Workload, plan_round
+
+FIRST_LOOK = 10  # blocks that count before anything is decided
+REPLAYS = 40  # trials against the null server, to see the client by itself
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says for all claims alike; ``provider`` None: the simulator."""
+
+    provider: str | None
+    seed: int
+    time_scale: float
+    sequential: bool
+    timeout: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What claims must have in common to share blocks."""
+
+    scenarios: tuple[str, ...]
+    workload: str
+    block_size: int
+    profile: str
+
+
+class Experiment:
+    """Claims that share blocks, as a plan (see ``execute.Plan``).
+
+    Each distinct baseline is run a second time (A/A). Rounds are whole; round 0 is warm-up. A
+    claim is finished when it has the blocks that its own spread asks for (re-estimated blind after
+    10), when the sequential rule has decided, or when its budget is spent; arms that no unfinished
+    claim needs are left out of further rounds.
+    """
+
+    def __init__(
+        self,
+        claims: Sequence[Claim],
+        scenarios: Sequence[Scenario],
+        options: Options,
+        folder: Path,
+    ) -> None:
+        first = claims[0]
+        self.claims = list(claims)
+        self.scenarios = {scenario.id: scenario for scenario in scenarios}
+        self.seed = options.seed
+        self.workload = Workload.parse(first.file.workload)
+        self.folder = folder
+        self.options = options
+        self._by_name: dict[str, ArmSpec] = {}
+        self._treatment: dict[str, str] = {}
+        self.arms: dict[str, Arms] = {claim.id: self._arms(claim) for claim in claims}
+        self._finished: set[str] = set()
+        self._targets: dict[str, int] = {}  # blocks to run to, once they have been estimated
+
+    @property
+    def specs(self) -> list[ArmSpec]:
+        return list(self._by_name.values())
+
+    def rounds(self) -> Iterable[Sequence[Block]]:
+        """Whole rounds, as long as a claim needs them."""
+        began = time.monotonic()
+        repeat = blocks = kept = 0
+        while active := [claim for claim in self.claims if claim.id not in self._finished]:
+            needed = {name for claim in active for name in self.arms[claim.id].names}
+            made = plan_round(
+                list(self.scenarios),
+                [spec.name for spec in self.specs if spec.name in needed],
+                self.workload,
+                repeat=repeat,
+                warmup=repeat == 0,
+                group=self.claims[0].block_size,
+                seed=self.seed,
+                first=blocks,
+            )
+            yield made
+            blocks += len(made)
+            kept += len(made) if repeat else 0
+            repeat += 1
+            minutes = (time.monotonic() - began) / 60
+            if kept >= min(FIRST_LOOK, *(claim.file.budget.blocks for claim in active)):
+                data = self.data(None)
+                self._finished |= {
+                    claim.id
+                    for claim in active
+                    if self._done(claim, data, kept, len(made), minutes)
+                }
+
+    def _done(
+        self,
+        claim: Claim,
+        data: Data,
+        kept: int,
+        round_size: int,
+        minutes: float,
+    ) -> bool:
+        budget = claim.file.budget
+        if kept >= budget.blocks or minutes >= budget.minutes:
+            return True
+        if kept < FIRST_LOOK:
+            return False
+        if (g := self.sequential_g(claim)) is not None:
+            found = measure(claim, self.arms[claim.id], data, g)
+            return decide(claim, found, data.time_scale).verdict != "inconclusive"
+        if claim.id not in self._targets:
+            self._targets[claim.id] = self._needed(claim, data, round_size)
+        return kept >= self._targets[claim.id]
+
+    def _needed(self, claim: Claim, data: Data, round_size: int) -> int:
+        """Blocks to run to. Only the spread is looked at, never the direction."""
+        found = measure(claim, self.arms[claim.id], data)
+        most = claim.file.budget.blocks
+        sd = found.sd if isinstance(found, Comparison) else _relative_sd(found)
+        if not sd:
+            return most if claim.file.estimand == "success" else min(most, 12)
+        confidence = claim.file.confidence
+        return power.reestimated_n(sd, line_of(claim), most, round_size, confidence)
+
+    def sequential_g(self, claim: Claim) -> float | None:
+        """The sequence's g for a claim that is run by the sequential rule, else None."""
+        logs = ("response_time_gm", "throughput", "makespan", "cpu_s")
+        if not self.options.sequential or claim.file.kind == "absolute":
+            return None
+        if claim.file.estimand not in logs:
+            return None
+        return sequential.tuned_g(claim.file.budget.blocks)
+
+    def data(self, replay: ClientReplay | None) -> Data:
+        """What has been recorded so far."""
+        run = read_run(self.folder)
+        return Data(
+            run.records,
+            run.blocks,
+            {spec.name: _slots(spec) for spec in self.specs},
+            self._treatment,
+            replay,
+            self.options.time_scale,
+        )
+
+    def replay_rate(self, data: Data) -> float:
+        """Twice the highest rate at which any arm finished trials, per second."""
+        rates = [
+            block.trials / (block.ended - block.started)
+            for block in data.blocks
+            if not block.warmup and block.ended > block.started
+        ]
+        return 2 * max(rates, default=1.0)
+
+    def manifest(self, command: str) -> dict[str, Any]:
+        """``run.json`` of the experiment, before its first segment."""
+        first = self.claims[0].file
+        return {
+            "schema": SCHEMA,
+            "kind": "claims",
+            "status": "running",
+            "command": command,
+            "config": {
+                "claims": [claim.id for claim in self.claims],
+                "seed": self.seed,
+                "workload": first.workload,
+                "concurrency": max(spec.slots for spec in self.specs),
+                "time_scale": self.options.time_scale,
+                "provider": self.specs[0].provider.spec,
+                "target": None,
+            },
+            "arms": [spec.name for spec in self.specs],
+            "treatment": self._treatment,
+            "baseline": self.specs[0].name,
+            "planned_trials": None,
+            "prompt_version": prompt_version(),
+            "scenarios": {
+                s.id: {
+                    "digest": s.digest,
+                    "kind": s.kind,
+                    "language": s.language,
+                    "turns": len(s.story.turns),
+                    "request": s.request,
+                }
+                for s in self.scenarios.values()
+            },
+            "provider": None,
+            "environment": environment.describe(),
+            "segments": [],
+        }
+
+    def _arms(self, claim: Claim) -> Arms:
+        file = claim.file
+        candidate = self._arm(claim, file.arms.candidate)
+        baseline = None if file.arms.baseline is None else self._arm(claim, file.arms.baseline)
+        if baseline == candidate:
+            baseline, candidate = candidate, self._twin(candidate)
+        return Arms(baseline, candidate, self._twin(baseline or candidate))
+
+    def _arm(self, claim: Claim, arm: ArmFile) -> str:
+        file = claim.file
+        concurrency = arm.concurrency or file.concurrency
+        name = arm_name(arm, file.concurrency)
+        if file.estimand == "loop_stall_s":
+            name += ",on-loop"
+        if name not in self._by_name:
+            pipeline, dispatch = make_pipeline(arm.pipeline, Settings())
+            if file.estimand == "loop_stall_s":
+                dispatch = "tasks"  # called right on the loop, as a careless caller would
+            slots = (arm.batch_size or concurrency) if dispatch == "batches" else concurrency
+            provider = self._provider(claim, arm, slots)
+            self._by_name[name] = ArmSpec(name, pipeline, dispatch, slots, provider)
+            self._treatment[name] = json.dumps(
+                arm.model_dump(mode="json", exclude={"pipeline", "concurrency", "batch_size"}),
+                sort_keys=True,
+            )
+        return name
+
+    def _twin(self, name: str) -> str:
+        twin = f"{name}@aa"
+        if twin not in self._by_name:
+            self._by_name[twin] = replace(self._by_name[name], name=twin)
+            self._treatment[twin] = self._treatment[name]
+        return twin
+
+    def _provider(self, claim: Claim, arm: ArmFile, slots: int) -> ProviderSettings:
+        spec = self.options.provider or f"sim:{claim.file.profile}"
+        simulated = spec.partition(":")[0] == "sim"
+        if arm.sim != NO_OVERRIDES and not simulated:
+            raise InputError(
+                f"{claim.path}: arms: [sim] is for the simulated provider, not for {spec}"
+            )
+        return ProviderSettings(
+            spec=f"sim:{claim.file.profile}" if spec == "sim" else spec,
+            seed=self.seed,
+            time_scale=self.options.time_scale if simulated else 1.0,
+            timeout=self.options.timeout,
+            model=arm.model,
+            slots=slots,
+            keepalive=arm.keepalive,
+            overrides=arm.sim,
+        )
+
+
+def arm_name(arm: ArmFile, concurrency: int) -> str:
+    """A readable name that tells arms of different settings apart: ``async,keepalive=false``."""
+    settings = arm.model_dump(mode="json", exclude_defaults=True, exclude={"pipeline"})
+    settings |= {f"sim.{key}": value for key, value in settings.pop("sim", {}).items()}
+    if settings.get("concurrency") == concurrency:
+        del settings["concurrency"]
+    return ",".join(
+        [arm.pipeline, *(f"{key}={json.dumps(value)}" for key, value in settings.items())]
+    )
+
+
+def group_claims(claims: Sequence[Claim]) -> list[list[Claim]]:
+    """Claims that can share blocks, in the order of their first."""
+    groups: dict[tuple[Any, ...], list[Claim]] = {}
+    for claim in claims:
+        file = claim.file
+        key = (
+            tuple(file.scenarios),
+            file.workload,
+            file.concurrency,
+            claim.block_size,
+            file.profile,
+        )
+        groups.setdefault(key, []).append(claim)
+    return list(groups.values())
+
+
+def _slots(spec: ArmSpec) -> int:
+    return 1 if spec.dispatch == "serial" else spec.slots
+
+
+def _relative_sd(found: Any) -> float | None:
+    """The spread of the values behind an estimate, relative to its point; None when unknown."""
+    if not found.point or found.lo is None or found.hi is None or found.n < 2:
+        return None
+    from scipy import stats
+
+    t = float(stats.t.ppf((1 + found.confidence) / 2, found.n - 1))
+    return float((found.hi - found.lo) / 2 / t * np.sqrt(found.n) / abs(found.point))
+
+
+class _Nowhere:
+    """A sink that keeps records in memory only."""
+
+    def __init__(self) -> None:
+        self.records: list[TrialRecord] = []
+        self.blocks: list[BlockRecord] = []
+
+    def append(self, record: TrialRecord, answers: Sequence[Answer]) -> None:
+        self.records.append(record)
+
+    def append_block(self, block: BlockRecord) -> None:
+        self.blocks.append(block)
+
+
+async def replay_client(experiment: Experiment, rate: float) -> ClientReplay:
+    """Run the experiment's arms against a server that answers at once, at ``rate`` trials a
+    second (twice what was measured), to see what the client itself adds and uses.
+    """
+    clock, monitor, sink = MonotonicClock(), Monitor(), _Nowhere()
+    scenarios = list(experiment.scenarios.values())
+    specs = [spec for spec in experiment.specs if not spec.name.endswith("@aa")]
+    with _null_server(specs[0].provider) as null:
+        provider = make_provider(null, clock, scenarios)
+        await provider.open()
+        await monitor.start()
+        try:
+            arms = {
+                spec.name: Arm(
+                    spec.name,
+                    spec.pipeline,
+                    _paced(spec.dispatch),
+                    slots=max(2 * spec.slots, 8),
+                    provider=provider,
+                    scenarios=experiment.scenarios,
+                    clock=clock,
+                    seed=experiment.seed,
+                )
+                for spec in specs
+            }
+            names = list(experiment.scenarios)
+            workload = Workload("rate", rate=rate, arrival="constant")
+            rounds = -(-REPLAYS // len(names))
+            blocks = [
+                Block(
+                    i,
+                    i,
+                    False,
+                    tuple(names),
+                    tuple(arms),
+                    tuple(workload.offsets(len(names), [0]) or ()),
+                )
+                for i in range(rounds)
+            ]
+            await run_blocks(
+                blocks,
+                arms,
+                workload,
+                clock=clock,
+                monitor=monitor,
+                sink=sink,
+                segment=0,
+                finished=(),
+                cancelled={},
+                progress=lambda record: None,
+            )
+        finally:
+            await monitor.stop()
+            await provider.close()
+    times = [time for record in sink.records if (time := record.response_time) is not None]
+    wall = sum(block.ended - block.started for block in sink.blocks)
+    if not times or not wall:
+        return ClientReplay(None, None, None)
+    p50, p99 = np.quantile(times, [0.5, 0.99])
+    cpu = sum(block.cpu_s for block in sink.blocks) / wall
+    return ClientReplay(p99_s=float(p99), p50_s=float(p50), cpu_share=cpu)
+
+
+def _paced(dispatch: Dispatch) -> Dispatch:
+    """Batches would hold answers back on purpose; what is looked for is the client's own delay."""
+    return "tasks" if dispatch == "batches" else dispatch
+
+
+@contextmanager
+def _null_server(settings: ProviderSettings) -> Iterator[ProviderSettings]:
+    """The same way of calling, to a model that answers at once."""
+    if settings.spec.partition(":")[0] == "sim":
+        yield replace(
+            settings, spec="sim:null", time_scale=1.0, overrides=ArmFile(pipeline="-").sim
+        )
+        return
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", "simulate", "--profile", "null"],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line.startswith("listening on "):
+            raise InputError("the null server for the client's replay did not start")
+        yield replace(settings, spec=line.split()[-1], model=None)
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()  # type: ignore[union-attr]

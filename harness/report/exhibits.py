@@ -1,0 +1,273 @@
+"""Each figure with its title, what it shows, and its data as a table."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.records import OUTCOMES, TrialRecord
+from harness.report import digits
+from harness.report.comparison import Summary, candidates, change_figure
+from harness.report.facts import simulated_label
+from harness.report.figures.canvas import Look, looks
+from harness.report.figures.checks import MOST_ROWS, checks_figure
+from harness.report.figures.effect import Effect, effect_figure
+from harness.report.figures.outcomes import outcomes_figure
+from harness.report.figures.spread import Spread, spread_figure
+from harness.report.figures.tail import LEAST_BEYOND, tail_curve, tail_figure
+from harness.report.figures.timeline import (
+    MOST_LANES,
+    representative_block,
+    stretches,
+    timeline_figure,
+)
+from harness.report.markup import Html, tag
+from harness.report.table import Cell, Figure, bounds, change, measured, pointer
+from harness.report.tables import plain_table
+from harness.report.words import Words
+from harness.stats.sample import sample
+
+MOST_TIMELINE_ROWS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibits:
+    """Draws the figures of one run. ``records``: all of the run."""
+
+    summary: Summary
+    records: Sequence[TrialRecord]
+    words: Words
+
+    @property
+    def arms(self) -> list[str]:
+        return list(self.summary["pipelines"])
+
+    @property
+    def baseline(self) -> str:
+        name: str = self.summary["run"]["baseline"]
+        return name
+
+    @property
+    def looks(self) -> dict[str, Look]:
+        return looks(self.arms, self.baseline)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What the arms are called: the second run of the baseline says that it is one."""
+        again = f"{self.baseline}@aa"
+        name = self.words("label.aa", baseline=self.baseline)
+        return {arm: name if arm == again else arm for arm in self.arms}
+
+    def all(self) -> Html:
+        """Every figure, in the order of the page."""
+        parts = [self.spread(), self.tail(), self.timeline(), self.outcomes(), self.checks()]
+        first = [self.effect()] if candidates(self.summary) else []
+        return Html("".join([*first, *parts]))
+
+    def effect(self) -> Html:
+        words, found = self.words, candidates(self.summary)
+        known = {row["estimand"] for row in self.summary["comparisons"]}
+        metrics = {
+            "response_time_gm": ("response_time_s", "less"),
+            "makespan": ("makespan_s", "less"),
+            "throughput": ("throughput_per_s", "more"),
+            "goodput": ("goodput_per_s", "more"),
+        }
+        effects = [
+            Effect(
+                words(f"group.{metric}"),
+                words(f"better.{better}"),
+                {arm: change(change_figure(self.summary, arm, key, words)) for arm in found},
+            )
+            for key, (metric, better) in metrics.items()
+            if key in known
+        ]
+        title = words("heading.effect", baseline=self.baseline)
+        axis = self._timed(words("axis.change", baseline=self.baseline))
+        svg = effect_figure(effects, self.names, self.looks, axis, title)
+        reasons = [c.reason for e in effects for c in e.changes.values() if c.reason]
+        missing = words("figure.effect_none", reason=reasons[0] if reasons else "—")
+        rows = [
+            [
+                f"{words(f'group.{metrics[key][0]}')}: {self.names[row['candidate']]}",
+                change(change_figure(self.summary, row["candidate"], key, words)),
+                row["n"],
+                row["dropped_pairs"],
+            ]
+            for row in self.summary["comparisons"]
+            if (key := row["estimand"]) in metrics
+        ]
+        head = [words(f"table.{name}") for name in ("metric", "change", "blocks", "dropped")]
+        return self._exhibit("effect", title, svg, words("figure.effect"), missing, head, rows)
+
+    def spread(self) -> Html:
+        words = self.words
+        times = {arm: figures["response_time_s"] for arm, figures in self._arms()}
+        factor, unit = digits.time_unit(found["p95"] for found in times.values() if found)
+        shown = words(f"unit.{unit}")
+        medians = {
+            arm: Figure(
+                found and found["p50"],
+                pointer("pipelines", arm, "response_time_s", "p50"),
+                found and bounds(found["ci95"]["p50"]),
+                words("reason.no_interval"),
+            )
+            for arm, found in times.items()
+        }
+        row = measured(words("table.median"), shown, medians, factor, strict=True)
+        spreads = {}
+        for arm in self.arms:
+            values = factor * sample(self.records, arm).values
+            cell, figure = row.cells[arm], medians[arm]
+            out = sum((times[arm] or {"excluded": {}})["excluded"].get(k, 0) for k in OUTCOMES)
+            note = "figure.spread_left_out" if out else "figure.spread_n"
+            spreads[arm] = Spread(
+                self.names[arm],
+                values,
+                factor * figure.value if cell.text and figure.value is not None else None,
+                (factor * figure.bounds[0], factor * figure.bounds[1]) if figure.bounds else None,
+                words(note, n=values.size, out=out),
+                words("figure.median", value=cell.text, unit=shown) if cell.text else "",
+            )
+        axis = self._timed(words("axis.response", unit=shown))
+        title = words("heading.spread")
+        svg = spread_figure(spreads, self.looks, axis, title)
+        head = [
+            words("table.pipeline"),
+            words("table.answered"),
+            f"{words('table.median')}, {shown}",
+        ]
+        rows = [[self.names[arm], spreads[arm].values.size, row.cells[arm]] for arm in self.arms]
+        missing = words("figure.spread_none")
+        return self._exhibit("spread", title, svg, words("figure.spread"), missing, head, rows)
+
+    def tail(self) -> Html:
+        words = self.words
+        samples = {arm: sample(self.records, arm).values for arm in self.arms}
+        most = max((values.size for values in samples.values()), default=0)
+        largest = [float(values.max()) for values in samples.values() if values.size]
+        factor, unit = digits.time_unit(largest)
+        curves = {
+            arm: curve
+            for arm, values in samples.items()
+            if (curve := tail_curve(factor * values)) is not None
+        }
+        title, shown = words("heading.tail"), words(f"unit.{unit}")
+        text = words("figure.tail", least=LEAST_BEYOND)
+        missing = words("figure.tail_none", needed=2 * LEAST_BEYOND, n=most)
+        if not curves:
+            return self._exhibit("tail", title, None, text, missing, [], [])
+        axes = (words("axis.percentile"), self._timed(words("axis.response", unit=shown)))
+        svg = tail_figure(curves, self.names, self.looks, axes, title)
+        head = [words("table.percentile"), *(self.names[arm] for arm in curves)]
+        places = digits.row_places([float(c.values[-1]) for c in curves.values()], ())
+        rows = [
+            [
+                f"p{100 * p:g}, {shown}",
+                *(
+                    digits.number(float(c.at(p)), places) if p <= c.p[-1] else "—"
+                    for c in curves.values()
+                ),
+            ]
+            for p in (0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
+            if any(p <= c.p[-1] for c in curves.values())
+        ]
+        return self._exhibit("tail", title, svg, text, missing, head, rows)
+
+    def timeline(self) -> Html:
+        words, title = self.words, self.words("heading.timeline")
+        block = representative_block(self.records, self.arms)
+        if block is None:
+            missing = words("figure.timeline_none")
+            return self._exhibit("timeline", title, None, "", missing, [], [])
+        found = stretches(self.records, block, self.arms)
+        svg = timeline_figure(
+            found, self.names, self.looks, self._timed(words("axis.since")), title, words("unit.s")
+        )
+        size = max(len(stretch.bars) for stretch in found.values())
+        text = words("figure.timeline", block=block, baseline=self.baseline, n=size)
+        if any(stretch.lanes > MOST_LANES for stretch in found.values()):
+            text += " " + words("figure.timeline_lanes", n=MOST_LANES)
+        names = ("trial", "start", "end", "returned", "outcome")
+        rows = [
+            [
+                bar.trial.trial,
+                *(digits.number(moment, 3) for moment in (bar.start, bar.end, bar.back)),
+                words(f"outcome.{bar.trial.outcome}"),
+            ]
+            for stretch in found.values()
+            for bar in stretch.bars
+        ][:MOST_TIMELINE_ROWS]
+        head = [words(f"table.{name}") for name in names]
+        return self._exhibit("timeline", title, svg, text, "", head, rows)
+
+    def outcomes(self) -> Html:
+        words, title = self.words, self.words("heading.outcomes")
+        counts = {arm: figures["outcomes"] for arm, figures in self._arms()}
+        called: dict[str, str] = {name: words(f"outcome.{name}") for name in OUTCOMES}
+        svg = outcomes_figure(counts, self.names, called, words("axis.trials"), title)
+        rows = [
+            [
+                self.names[arm],
+                *(
+                    Cell(
+                        f"{found[name]}",
+                        figure=Figure(found[name], pointer("pipelines", arm, "outcomes", name)),
+                    )
+                    for name in OUTCOMES
+                ),
+            ]
+            for arm, found in counts.items()
+        ]
+        head = [words("table.pipeline"), *called.values()]
+        missing = words("figure.outcomes_none")
+        return self._exhibit("outcomes", title, svg, words("figure.outcomes"), missing, head, rows)
+
+    def checks(self) -> Html:
+        words, title = self.words, self.words("heading.checks")
+        total: Counter[str] = Counter()
+        for _, figures in self._arms():
+            total.update(figures["failed_checks"])
+        failed = {arm: figures["failed_checks"] for arm, figures in self._arms()}
+        counts = {
+            check: {arm: failed[arm].get(check, 0) for arm in self.arms}
+            for check, _ in total.most_common()
+        }
+        svg = checks_figure(counts, self.arms, self.names, self.looks, title)
+        text = words("figure.checks")
+        if len(counts) > MOST_ROWS:
+            text += " " + words("figure.checks_more", n=MOST_ROWS, all=len(counts))
+        head = [words("table.check"), *(self.names[arm] for arm in self.arms)]
+        rows = [[check, *found.values()] for check, found in counts.items()]
+        return self._exhibit("checks", title, svg, text, words("figure.checks_none"), head, rows)
+
+    def _arms(self) -> list[tuple[str, Summary]]:
+        return list(self.summary["pipelines"].items())
+
+    def _timed(self, text: str) -> str:
+        """The title of an axis of times, with the label of a simulated run."""
+        label = simulated_label(self.summary, self.words)
+        return f"{text} ({label})" if label else text
+
+    def _exhibit(
+        self,
+        ident: str,
+        title: str,
+        svg: Html | None,
+        text: str,
+        missing: str,
+        head: Sequence[str],
+        rows: Sequence[Sequence[object]],
+    ) -> Html:
+        """A figure with its caption and table; without a drawing, the reason why."""
+        heading = tag("h3", title, id=f"{ident}-title")
+        if svg is None:
+            return tag("figure", heading, tag("p", missing, class_="missing"), id=ident)
+        return tag(
+            "figure",
+            heading,
+            tag("figcaption", text),
+            tag("div", svg, class_="drawing"),
+            plain_table(head, rows, self.words, name=title),
+            id=ident,
+            aria_labelledby=f"{ident}-title",
+        )

@@ -1,0 +1,250 @@
+"""The failed trials of a run, with what was asked, what is wrong, and what came instead."""
+
+import difflib
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from harness.edits import read_story
+from harness.records import Answer, CheckResult, TrialRecord
+from harness.report.markup import Html, join, tag, text
+from harness.report.words import Words
+from harness.store import Run, read_answers
+from harness.story import Field, Story, StoryError, fields, parse_story
+
+MOST_TRIALS = 60
+MOST_CHECKS = 6
+MOST_CHARS = 600  # of a value or an excerpt
+SHOWN = ("wrong", "malformed", "error", "cancelled", "dropped")
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Shows the failures of a run; ``run.manifest`` tells the requests and, if it keeps them, the
+    stories (``story``, ``reference``) of the scenarios.
+    """
+
+    run: Run
+    words: Words
+
+    @cached_property
+    def failures(self) -> list[TrialRecord]:
+        """All failed trials that count, by outcome, kind of failure, scenario and arm."""
+        found = [r for r in self.run.records if not r.warmup and r.outcome in SHOWN]
+        return sorted(
+            found,
+            key=lambda r: (SHOWN.index(r.outcome), _kind(r), r.scenario, r.pipeline, r.repeat),
+        )
+
+    @cached_property
+    def replies(self) -> dict[str, Answer]:
+        """The last edit reply of each trial that is shown or may serve as an example."""
+        wanted = {r.trial for r in (*self.shown, *self._examples.values())}
+        return {
+            answer.trial: answer
+            for answer in read_answers(self.run.folder)
+            if answer.trial in wanted and answer.call == "edit"
+        }
+
+    @cached_property
+    def shown(self) -> list[TrialRecord]:
+        """As many failures as the page has room for, the same share of each group."""
+        step = max(1.0, len(self.failures) / MOST_TRIALS)
+        places = (int(i * step) for i in range(MOST_TRIALS))
+        return [self.failures[i] for i in places if i < len(self.failures)]
+
+    @cached_property
+    def _examples(self) -> dict[str, TrialRecord]:
+        """A right trial of each scenario, warm-up or not."""
+        return {r.scenario: r for r in reversed(self.run.records) if r.outcome == "ok"}
+
+    def html(self) -> Html:
+        """The section: a count, then the trials by group, each folded."""
+        words, count = self.words, len(self.failures)
+        parts = [tag("h2", words("heading.failures"))]
+        if not count:
+            parts.append(tag("p", words("failures.none")))
+        elif count > len(self.shown):
+            command = f"harness show {shlex.quote(str(self.run.folder))}"
+            line = words("failures.shown", shown=len(self.shown), all=count)
+            parts.append(tag("p", line, " ", tag("code", command)))
+        else:
+            parts.append(tag("p", words("failures.all_shown", all=count)))
+        groups: dict[tuple[str, str], list[TrialRecord]] = {}
+        for record in self.shown:
+            groups.setdefault((record.outcome, _kind(record)), []).append(record)
+        for (outcome, kind), trials in groups.items():
+            named = words.known(f"{outcome}.{kind}", kind)
+            title = words(f"outcome.{outcome}") + (f": {named}" if named else "")
+            parts.append(tag("h3", title, tag("span", f" {len(trials)}", class_="count")))
+            parts += [self._trial(record) for record in trials]
+        return tag("section", *parts, id="failures")
+
+    def _trial(self, record: TrialRecord) -> Html:
+        words = self.words
+        about = self.run.manifest["scenarios"].get(record.scenario, {})
+        line = [
+            tag("b", record.scenario),
+            tag("span", record.pipeline),
+            tag("span", words("failures.repeat", n=record.repeat)),
+        ]
+        parts = [
+            tag("h4", words("failures.request")),
+            tag("p", about.get("request", "—"), class_="request", lang=about.get("language")),
+        ]
+        parts += self._wrong(record) if record.checks else self._unanswered(record)
+        return tag("details", tag("summary", join(line, " ")), *parts, class_="failure")
+
+    def _unanswered(self, record: TrialRecord) -> Iterator[Html]:
+        """Why there is no story, and where the reply breaks off or begins."""
+        words = self.words
+        yield tag("h4", words("failures.problem"))
+        if record.error is not None:
+            kind = words.known(f"error.{record.error.type}", record.error.type)
+            yield tag("p", tag("b", kind), ": ", record.error.message)
+        if record.malformed is not None:
+            kind = words.known(f"malformed.{record.malformed.reason}", record.malformed.reason)
+            yield tag("p", tag("b", kind), ": ", record.malformed.why)
+        yield from self._calls(record)
+        reply = self.replies.get(record.trial)
+        if reply is None or not reply.text.strip():
+            yield tag("p", words("failures.no_reply"), class_="small")
+            return
+        at_end = record.malformed is not None and record.malformed.reason == "truncated"
+        yield tag("h4", words("failures.reply_end" if at_end else "failures.reply_start"))
+        yield tag("pre", _cut(reply.text, at_end=at_end))
+
+    def _calls(self, record: TrialRecord) -> Iterator[Html]:
+        """The calls of the trial that did not come back with an answer."""
+        words = self.words
+        lines = []
+        for attempt in record.attempts:
+            if attempt.error is None:
+                continue
+            kind = words.known(f"error.{attempt.error.type}", attempt.error.type)
+            status = f", {words('failures.status')} {attempt.status}" if attempt.status else ""
+            call = words(f"failures.{attempt.call}")
+            lines.append(tag("li", f"{call}: {kind}{status}"))
+        if lines:
+            yield tag("h4", words("failures.calls"))
+            yield tag("ul", *lines)
+
+    def _wrong(self, record: TrialRecord) -> Iterator[Html]:
+        """Every failed check, with the field before and after."""
+        failed = [check for check in record.checks if not check.ok]
+        about = self.run.manifest["scenarios"].get(record.scenario, {})
+        before, reference = _story(about.get("story")), _story(about.get("reference"))
+        answer = self._answer(record)
+        example = self._examples.get(record.scenario)
+        whose = self.words("failures.right")
+        if reference is None and example is not None:
+            reference = self._answer(example)
+            whose = self.words("failures.right_of", arm=example.pipeline)
+        yield tag("h4", self.words("failures.problem"))
+        for check in failed[:MOST_CHECKS]:
+            yield tag("p", *self._check(check), class_="check")
+            yield from self._values(check, before, answer, reference, whose, about.get("language"))
+        if len(failed) > MOST_CHECKS:
+            more = self.words("failures.more_checks", n=len(failed) - MOST_CHECKS)
+            yield tag("p", more, class_="small")
+
+    def _check(self, check: CheckResult) -> Iterator[object]:
+        yield tag("b", check.id)
+        if check.id != check.kind:
+            yield tag("span", f" ({check.kind})", class_="muted")
+        if check.turn is not None:
+            yield f" · {self.words('failures.turn', n=check.turn)}"
+        if check.field is not None:
+            yield join([" · ", tag("code", check.field)])
+        if check.proxy:
+            yield join([" ", tag("span", self.words("failures.proxy"), class_="badge")])
+        yield f": {check.why or '—'}"
+
+    def _values(
+        self,
+        check: CheckResult,
+        before: Story | None,
+        answer: Story | None,
+        reference: Story | None,
+        whose: str,
+        language: str | None,
+    ) -> Iterator[Html]:
+        """The field that a check points at: old and new marked word by word, and a right one."""
+        if check.turn is None or check.field is None:
+            return
+        found = _place(before, check) or _place(answer, check) or _place(reference, check)
+        if found is None:
+            return
+        old, new, right = (_value(story, found) for story in (before, answer, reference))
+        rows = []
+        if old is not None and new is not None and old != new:
+            rows.append((self.words("failures.changed"), _marked(_cut(old), _cut(new))))
+        elif new is not None:
+            rows.append((self.words("failures.answer"), text(_cut(new))))
+        elif old is not None:
+            rows.append((self.words("failures.before"), text(_cut(old))))
+        if right is not None and right != new:
+            rows.append((whose, text(_cut(right))))
+        pairs = (tag("div", tag("dt", name), tag("dd", value)) for name, value in rows)
+        if rows:
+            yield tag("dl", *pairs, class_="values", lang=language)
+
+    def _answer(self, record: TrialRecord) -> Story | None:
+        reply = self.replies.get(record.trial)
+        found = None if reply is None else read_story(reply.text)
+        return found if isinstance(found, Story) else None
+
+
+def _kind(record: TrialRecord) -> str:
+    """What kind of failure it is: the first failed check's, the reason, the error's type."""
+    if record.malformed is not None:
+        return record.malformed.reason
+    if record.error is not None:
+        return record.error.type
+    return next((check.kind for check in record.checks if not check.ok), "")
+
+
+def _story(data: Any) -> Story | None:
+    """A story of the manifest; None when it keeps none."""
+    try:
+        return None if data is None else parse_story(data)
+    except StoryError:
+        return None
+
+
+def _place(story: Story | None, check: CheckResult) -> Field | None:
+    """The field of a story that a check names."""
+    if story is None:
+        return None
+    named = (f for f, _ in fields(story) if f.turn == check.turn and f.path == check.field)
+    return next(named, None)
+
+
+def _value(story: Story | None, place: Field) -> str | None:
+    """The value at the same place of a story, whatever its stocks are called."""
+    if story is None:
+        return None
+    key = (place.turn, place.name, place.stock)
+    return next((f"{v}" for f, v in fields(story) if (f.turn, f.name, f.stock) == key), None)
+
+
+def _cut(value: str, *, at_end: bool = False) -> str:
+    if len(value) <= MOST_CHARS:
+        return value
+    return f"…{value[-MOST_CHARS:]}" if at_end else f"{value[:MOST_CHARS]}…"
+
+
+def _marked(old: str, new: str) -> Html:
+    """``new`` with what it leaves out of ``old`` struck out and what it adds underlined."""
+    a, b = re.findall(r"\s+|\S+", old), re.findall(r"\s+|\S+", new)
+    parts: list[object] = []
+    for kind, i, j, k, m in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+        gone, come = "".join(a[i:j]), "".join(b[k:m])
+        if kind == "equal":
+            parts.append(gone)
+            continue
+        parts += [tag("del", gone) if gone else None, tag("ins", come) if come else None]
+    return join(parts)

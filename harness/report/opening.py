@@ -1,0 +1,221 @@
+"""The top of a page: what was run, what it shows in plain words, and whether to trust it."""
+
+import datetime
+import shlex
+from pathlib import Path
+
+from harness.report import digits
+from harness.report.comparison import Summary, candidates, change_figure
+from harness.report.facts import check_text, one_clock, progress, simulated_label
+from harness.report.markup import Html, fill, tag
+from harness.report.table import Figure, bounds, change, pointer
+from harness.report.tables import data_of
+from harness.report.words import Words
+
+
+def header(summary: Summary, words: Words) -> Html:
+    """Which pipelines, on what, when; and that times are simulated, if they are."""
+    run, config = summary["run"], summary["run"]["config"]
+    arms = [arm for arm in summary["pipelines"] if arm != f"{run['baseline']}@aa"]
+    provider = run["provider"] or {}
+    facts = [
+        words("meta.provider", provider=config["provider"]),
+        words("meta.model", model=provider["model"]) if provider.get("model") else None,
+        words("meta.scenarios", n=run["scenarios"]),
+        words("meta.repeats", n=config["repeats"]),
+        words("meta.counted", n=run["recorded_trials"] - run["warmup_trials"]),
+        words("meta.warmup", n=run["warmup_trials"]),
+        words("meta.concurrency", n=config["concurrency"]),
+        words("meta.workload", workload=config["workload"]),
+    ]
+    made = run["started"] and words("meta.made", when=_minute(run["started"]))
+    label = simulated_label(summary, words)
+    return tag(
+        "header",
+        tag("p", words("page.title"), " · ", made, class_="eyebrow") if made else None,
+        tag("h1", " · ".join(arms)),
+        tag("ul", *(tag("li", fact) for fact in facts if fact), class_="facts"),
+        label and _simulated(summary, label, words),
+    )
+
+
+def _minute(stamp: str) -> str:
+    """``2026-11-22T20:33:50.688+00:00`` → ``2026-11-22 20:33 UTC``."""
+    try:
+        moment = datetime.datetime.fromisoformat(stamp).astimezone(datetime.UTC)
+    except ValueError:
+        return stamp
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _simulated(summary: Summary, label: str, words: Words) -> Html:
+    run = summary["run"]
+    profile = (run["provider"] or {}).get("profile") or run["config"]["provider"]
+    text = words("meta.simulated", profile=profile)
+    if run["time_scale"] not in (None, 1):
+        text += " " + words("meta.scaled", scale=f"{run['time_scale']:g}")
+    return tag("p", tag("strong", label, class_="badge"), " ", text, class_="simulated")
+
+
+def conclusion(summary: Summary, folder: Path, words: Words) -> Html:
+    """One statement per candidate; of a run that is not valid, none, and why."""
+    title = tag("h2", words("heading.conclusion"))
+    parts = [_unfinished(summary, folder, words)]
+    counted = any(figures["trials"] for figures in summary["pipelines"].values())
+    broken = [check for check in summary["validity"]["checks"] if not check["ok"]]
+    if not counted:
+        parts.append(tag("p", words("sentence.no_trials"), class_="lead"))
+    elif not summary["validity"]["valid"]:
+        title = tag("h2", words("sentence.no_conclusion"))
+        reasons = [
+            tag("li", _check_line(check, words), ": ", words.remedy(check["name"], check["remedy"]))
+            for check in broken
+        ]
+        parts += [tag("p", words("sentence.invalid"), class_="lead"), tag("ul", *reasons)]
+    elif arms := candidates(summary):
+        parts += [_statement(summary, arm, words) for arm in arms]
+    else:
+        mine = _rate(summary, summary["run"]["baseline"], words)
+        parts.append(tag("p", fill(words("sentence.single"), mine=mine), class_="lead"))
+    return tag("section", title, *parts, id="result", class_="conclusion")
+
+
+def _unfinished(summary: Summary, folder: Path, words: Words) -> Html | None:
+    short = progress(summary)
+    if short is None:
+        return None
+    text = words("sentence.interrupted", done=short[0], planned=short[1])
+    command = f"harness run --resume --out {shlex.quote(str(folder))}"
+    return tag("p", text, " ", words("sentence.go_on"), " ", tag("code", command))
+
+
+def _statement(summary: Summary, arm: str, words: Words) -> Html:
+    baseline = summary["run"]["baseline"]
+    response = change_figure(summary, arm, "response_time_gm", words)
+    makespan = change_figure(summary, arm, "makespan", words)
+    rows = {row["estimand"]: row for row in summary["comparisons"] if row["candidate"] == arm}
+    effect = fill(
+        words("sentence.again" if arm == f"{baseline}@aa" else "sentence.effect"),
+        baseline=baseline,
+        response=_effect(response, words),
+        makespan=_effect(makespan, words),
+    )
+    success = fill(
+        words("sentence.success"),
+        mine=_rate(summary, arm, words),
+        theirs=_rate(summary, baseline, words),
+    )
+    gm, span = rows.get("response_time_gm"), rows.get("makespan")
+    evidence = gm and words(
+        "sentence.evidence",
+        n=gm["n"],
+        m=span["n"] if span else 0,
+        dropped=gm["dropped_pairs"],
+    )
+    return tag(
+        "article",
+        tag("h3", arm),
+        tag("p", effect, " ", success, class_="lead"),
+        evidence and tag("p", evidence, class_="small"),
+    )
+
+
+def _effect(figure: Figure, words: Words) -> Html:
+    """A change in words that say no more than its interval does."""
+    cell = change(figure)
+    if cell.text is None or figure.bounds is None or figure.value is None:
+        shown = words("sentence.missing", reason=cell.reason)
+    elif cell.unresolved:
+        shown = words("sentence.unresolved", percent=cell.text, interval=cell.interval)
+    else:
+        key = "sentence.less_time" if figure.value < 0 else "sentence.more_time"
+        ends = sorted(map(abs, figure.bounds))
+        places = digits.row_places((), [figure.bounds])
+        shown = words(
+            key,
+            percent=digits.number(abs(figure.value), places),
+            interval=digits.interval(ends[0], ends[1], places),
+        )
+    return tag("strong", shown, **data_of(figure))
+
+
+def _rate(summary: Summary, arm: str, words: Words) -> Html:
+    right = summary["pipelines"][arm]["success"]
+    pair = bounds(right["ci95"])
+    if not right["n"] or pair is None:
+        return tag("span", words("sentence.no_rate"))
+    places = digits.row_places((), [(100 * pair[0], 100 * pair[1])])
+    shown = words(
+        "sentence.rate",
+        k=right["k"],
+        n=right["n"],
+        percent=digits.number(100 * right["rate"], places),
+        interval=digits.interval(100 * pair[0], 100 * pair[1], places),
+    )
+    figure = Figure(right["k"], pointer("pipelines", arm, "success", "k"))
+    return tag("strong", shown, **data_of(figure))
+
+
+def validity(summary: Summary, words: Words) -> Html:
+    """A strip of all checks with value and limit, then the client's own timing error."""
+    checks = summary["validity"]["checks"]
+    broken = [check for check in checks if not check["ok"]]
+    verdict = (
+        words("validity.invalid", n=len(broken), total=len(checks))
+        if broken
+        else words("validity.valid", n=len(checks))
+    )
+    items = []
+    for i, check in enumerate(checks):
+        name, value, limit, unit = check_text(check, words)
+        state = "holds" if check["ok"] else "broken"
+        bound = "of" if check["name"] == "complete" else "at_most"
+        figure = Figure(check["value"], pointer("validity", "checks", i, "value"))
+        items.append(
+            tag(
+                "li",
+                tag(
+                    "span",
+                    "✓ " if check["ok"] else "✕ ",
+                    words(f"validity.{state}"),
+                    class_="state",
+                ),
+                tag("span", name, class_="name"),
+                tag("b", value, **data_of(figure)),
+                tag("span", words(f"validity.{bound}", limit=f"{limit} {unit}"), class_="limit"),
+                None
+                if check["ok"]
+                else tag("span", words.remedy(check["name"], check["remedy"]), class_="remedy"),
+                class_=state,
+            )
+        )
+    return tag(
+        "section",
+        tag("h2", words("heading.validity")),
+        tag("p", verdict),
+        tag("ul", *items, _client(summary, words), class_="strip"),
+        id="validity",
+    )
+
+
+def _client(summary: Summary, words: Words) -> Html:
+    """The client's time less the simulator's own, where there are two clocks to compare."""
+    error, name = summary["client_error_s"], words("validity.client")
+    if error is None or one_clock(summary):
+        why = words("validity.client_none" if error else "validity.client_absent")
+        value, note = tag("b", "—"), why
+    else:
+        factor, unit = digits.time_unit([error["p99"]])
+        shown = [
+            f"{digits.significant(factor * error[p], 3)} {words(f'unit.{unit}')}"
+            for p in ("p50", "p99")
+        ]
+        figure = Figure(error["p50"], pointer("client_error_s", "p50"))
+        value = tag("b", f"p50 {shown[0]}", **data_of(figure))
+        note = words("validity.client_note", p99=shown[1], n=error["n"])
+    return tag("li", tag("span", name, class_="name"), value, tag("span", note, class_="limit"))
+
+
+def _check_line(check: dict[str, object], words: Words) -> str:
+    name, value, limit, unit = check_text(check, words)
+    return words("terminal.broken", name=name, value=value, limit=limit, unit=unit)
