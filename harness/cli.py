@@ -93,6 +93,33 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser.set_defaults(handler="run")
 
 
+def _add_claim(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = _command(
+        commands,
+        "claim",
+        "Run what claims need and give their verdicts; the worst decides the exit code.",
+        "harness claim scenarios/claims/async-15.toml --time-scale 0.02",
+    )
+    add = parser.add_argument
+    add("files", nargs="+", metavar="FILE", help="claim files, or folders of them")
+    add("--provider", metavar="X", help="as in run (default: the simulator, each claim's profile)")
+    add("--time-scale", type=float, default=1.0, metavar="F", help="simulator only: 0.02 is x 50")
+    add("--seed", type=int, default=0, metavar="S", help="of orders and of the simulator")
+    add("--sequential", action="store_true", help="look after every round; always valid")
+    add("--plan", action="store_true", help="only say what the claims will take")
+    add("--pilot", metavar="RUN", help="with --plan: a recorded run that shows the spread")
+    add(
+        "--prices",
+        type=float,
+        nargs=2,
+        metavar=("IN", "OUT"),
+        help="with --plan: of a million prompt and completion tokens",
+    )
+    add("--out", metavar="DIR", help="folder of the experiments (default: reports/run-TIME)")
+    parser.add_argument("--lang", choices=("en", "ko"), default="en", help="of the verdicts")
+    parser.set_defaults(handler="claim")
+
+
 def _add_simulate(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser = _command(
         commands,
@@ -163,7 +190,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"harness {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
-    for add in (_add_run, _add_simulate, _add_scenarios, _add_show, _add_report):
+    for add in (_add_run, _add_claim, _add_simulate, _add_scenarios, _add_show, _add_report):
         add(commands)
     return parser
 

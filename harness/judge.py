@@ -13,6 +13,7 @@ from harness.stats import power
 from harness.stats import verdict as algebra
 from harness.stats.compare import Comparison
 from harness.stats.estimate import Estimate
+from harness.workload import Workload
 
 NO_LIMIT = 100_000  # blocks; what is needed is said however many it is
 
@@ -155,7 +156,6 @@ def judge(claim: Claim, arms: Arms, data: Data, g: float | None = None) -> Resul
     gates = tuple(
         check_gates(
             estimand=claim.file.estimand,
-            kind=claim.file.kind,
             line=line_of(claim),
             baseline=arms.baseline,
             candidate=arms.candidate,
@@ -166,6 +166,7 @@ def judge(claim: Claim, arms: Arms, data: Data, g: float | None = None) -> Resul
             treatment=data.treatment,
             replay=data.replay,
             estimate=_compare(claim, data, None),
+            workload=Workload.parse(claim.file.workload),
         )
     )
     verdict, qualifier, reasons = _first_match(claim, found, gates, data.time_scale)
@@ -196,7 +197,8 @@ def _first_match(
 ) -> tuple[VerdictName, str | None, tuple[str, ...]]:
     broken = [gate for gate in gates if gate.ok is False]
     latency_like = claim.file.estimand in LATENCY | {"throughput", "makespan"}
-    for effect in ("invalid_run", "not_testable", "inconclusive"):
+    effects: tuple[VerdictName, ...] = ("invalid_run", "not_testable", "inconclusive")
+    for effect in effects:
         names = tuple(
             gate.name
             for gate in broken
@@ -206,7 +208,7 @@ def _first_match(
         if effect == "not_testable" and found.n < 2:
             names += ("one_measurement",)
         if names:
-            return effect, None, names  # type: ignore[return-value]
+            return effect, None, names
     judged = decide(claim, found, time_scale)
     return judged.verdict, judged.qualifier, ()
 

@@ -61,6 +61,8 @@ class TrialRun:
             self.error = error.error
         except Exception as error:
             self.error = _internal(error)
+        finally:
+            await self.recorder.close()
 
     def run_blocking(self) -> None:
         """Run a blocking pipeline on the calling thread."""

@@ -389,7 +389,7 @@ def test_output_for_people(place: Place, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_terminal_without_hangul_shows_codes() -> None:
-    for encoding, shown in (("utf-8", "소식"), ("ascii", r"\uc18c\uc2dd")):
+    for encoding, shown in (("utf-8", "사과"), ("ascii", r"\uc0ac\uacfc")):
         listing = ("scenarios", "list", f"{SHORT}/short-ko-news.toml")
         code, out, err = finish(start(*listing, encoding=encoding))
         assert (code, err) == (OK, "")

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import store
 from harness.errors import InputError
 from harness.records import Answer, BlockRecord, TrialRecord
 from harness.store import (
@@ -252,7 +251,7 @@ def test_a_full_disk_keeps_what_is_recorded(
             done.append(record)
 
     with RunWriter.create(tmp_path, manifest()) as writer:
-        monkeypatch.setattr(store.os, "write", write)
+        monkeypatch.setattr(os, "write", write)
         with pytest.raises(InputError) as refused:
             work(writer)
         left = 10**6  # room again: this writer still keeps its hands off the torn line

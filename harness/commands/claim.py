@@ -2,7 +2,6 @@
 
 import argparse
 import datetime
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -15,9 +14,11 @@ from harness.execute import record
 from harness.exit_codes import INCONCLUSIVE, INTERRUPTED, INVALID, OK, REFUTED
 from harness.experiments import Experiment, Options, group_claims, replay_client
 from harness.judge import Result, judge
-from harness.report.verdicts import print_plan, print_results, write_results
+from harness.planning import Plan, plan
+from harness.report.plans import print_plans
+from harness.report.verdicts import print_results, write_results
 from harness.scenario import Scenario, load_scenarios, shipped_dir
-from harness.store import RunWriter
+from harness.store import RunWriter, read_run
 
 EXIT = {
     "supported": OK,
@@ -35,7 +36,7 @@ def main(args: argparse.Namespace) -> int:
     if not 0 < args.time_scale <= 100:
         raise InputError(f"--time-scale: is {args.time_scale:g}, must be above 0 and at most 100")
     if args.plan:
-        print_plan(claims, options, as_json=args.json, lang=args.lang)
+        print_plans(_plans(args, claims), claims, as_json=args.json, lang=args.lang)
         return OK
     folder = _folder(args)
     known = {scenario.id: scenario for scenario in load_scenarios([shipped_dir()])}
@@ -54,6 +55,18 @@ def main(args: argparse.Namespace) -> int:
     write_results(folder, ordered, options, args.lang)
     print_results(ordered, folder, as_json=args.json, lang=args.lang)
     return max(EXIT[result.verdict] for result in results.values())
+
+
+def _plans(args: argparse.Namespace, claims: Sequence[Claim]) -> list[Plan]:
+    pilot = read_run(Path(args.pilot)) if args.pilot else None
+    prices = tuple(args.prices) if args.prices else None
+    try:
+        return [
+            plan(claim, time_scale=args.time_scale, pilot=pilot, prices=prices, seed=args.seed)
+            for claim in claims
+        ]
+    except ValueError as error:
+        raise InputError(f"--pilot {error}") from error
 
 
 def _run(experiment: Experiment, results: dict[str, Result]) -> bool:

@@ -42,12 +42,18 @@ def make_pipeline(spec: str, settings: Settings) -> tuple[Pipeline, Dispatch]:
     name = getattr(found, "name", spec)
     if not isinstance(name, str) or not name.strip() or "@" in name:
         raise InputError(f"{spec}: its name must be a text without '@', not {name!r}")
-    found.name = name
-    default = "tasks" if inspect.iscoroutinefunction(found.edit) else "threads"
+    try:
+        found.name = name
+    except AttributeError as error:
+        raise InputError(f"{spec}: takes no name of its own: {error}") from error
+    awaits = inspect.iscoroutinefunction(found.edit)
+    default = "tasks" if awaits else "threads"
     dispatch = getattr(found, "dispatch", default)
     if dispatch not in get_args(Dispatch):
         known = ", ".join(get_args(Dispatch))
         raise InputError(f"{spec}: its dispatch must be one of {known}, not {dispatch!r}")
+    if awaits and dispatch in ("serial", "threads"):
+        raise InputError(f"{spec}: its edit is async, so its dispatch cannot be {dispatch!r}")
     return cast(Pipeline, found), cast(Dispatch, dispatch)
 
 
@@ -57,7 +63,7 @@ def _import(spec: str) -> Any:
         sys.path.insert(0, here)
     try:
         found: Any = importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{spec}: cannot import {module_name}: {error!r}") from error
     for part in path.split("."):
         try:
@@ -68,5 +74,5 @@ def _import(spec: str) -> Any:
         return found
     try:
         return found()
-    except TypeError as error:
-        raise InputError(f"{spec}: cannot be made without arguments: {error}") from error
+    except Exception as error:
+        raise InputError(f"{spec}: cannot be made without arguments: {error!r}") from error

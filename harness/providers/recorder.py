@@ -1,7 +1,7 @@
 """What a pipeline calls: a provider that keeps every attempt and reply of one trial."""
 
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from harness.clock import Clock
@@ -32,6 +32,7 @@ class Recorder:
         self._clock = clock
         self._draw = draw
         self._calls = 0
+        self._streams: list[AsyncGenerator[str, None]] = []
         self.attempts: list[Attempt] = []
         self.replies: list[tuple[int, Call, str]] = []
 
@@ -49,8 +50,18 @@ class Recorder:
             call.parts.append(completion.text)
             return completion
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[str, None]:
-        """Yield text as it comes; leaving the loop early ends the call. Raises ProviderError."""
+    def stream(self, prompt: Prompt) -> AsyncGenerator[str, None]:
+        """Yield text as it comes; closing the iterator ends the call. Raises ProviderError."""
+        self._streams.append(self._stream(prompt))
+        return self._streams[-1]
+
+    async def close(self) -> None:
+        """End the streams that a pipeline left without closing them, so that they are kept too."""
+        for stream in self._streams:
+            with suppress(RuntimeError):  # a task that the pipeline left behind is reading it
+                await stream.aclose()
+
+    async def _stream(self, prompt: Prompt) -> AsyncGenerator[str, None]:
         with self._attempt(prompt, "stream") as call:
             async with aclosing(self._provider.stream(call.prompt, call.trace)) as texts:
                 async for text in texts:

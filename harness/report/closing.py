@@ -19,7 +19,9 @@ def environment(summary: Summary, words: Words) -> Html:
         tag("h2", words("heading.environment")),
         definitions([(words.known(f"environment.{k}", k), _value(v)) for k, v in about.items()]),
         tag("h2", words("heading.configuration")),
-        definitions([(tag("code", key), _value(value)) for key, value in config.items()]),
+        definitions(
+            [(tag("code", key), _value(value)) for key, value in config.items()], class_="settings"
+        ),
         id="environment",
     )
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.records import OUTCOMES, TrialRecord
+from harness.records import ANSWERED, OUTCOMES, TrialRecord
 from harness.report import digits
 from harness.report.comparison import Summary, candidates, change_figure
 from harness.report.facts import simulated_label
@@ -13,7 +13,7 @@ from harness.report.figures.checks import MOST_ROWS, checks_figure
 from harness.report.figures.effect import Effect, effect_figure
 from harness.report.figures.outcomes import outcomes_figure
 from harness.report.figures.spread import Spread, spread_figure
-from harness.report.figures.tail import LEAST_BEYOND, tail_curve, tail_figure
+from harness.report.figures.tail import LEAST_BEYOND, LEAST_N, tail_curve, tail_figure
 from harness.report.figures.timeline import (
     MOST_LANES,
     representative_block,
@@ -104,29 +104,29 @@ class Exhibits:
         times = {arm: figures["response_time_s"] for arm, figures in self._arms()}
         factor, unit = digits.time_unit(found["p95"] for found in times.values() if found)
         shown = words(f"unit.{unit}")
-        medians = {
-            arm: Figure(
-                found and found["p50"],
-                pointer("pipelines", arm, "response_time_s", "p50"),
-                found and bounds(found["ci95"]["p50"]),
-                words("reason.no_interval"),
-            )
-            for arm, found in times.items()
-        }
+        medians = {}
+        for arm, found in times.items():
+            at = pointer("pipelines", arm, "response_time_s", "p50")
+            pair = bounds(found["ci95"]["p50"]) if found else None
+            none = words("reason.no_interval") if pair is None else None
+            medians[arm] = Figure(found["p50"] if found else None, at, pair, none)
         row = measured(words("table.median"), shown, medians, factor, strict=True)
         spreads = {}
         for arm in self.arms:
             values = factor * sample(self.records, arm).values
             cell, figure = row.cells[arm], medians[arm]
-            out = sum((times[arm] or {"excluded": {}})["excluded"].get(k, 0) for k in OUTCOMES)
-            note = "figure.spread_left_out" if out else "figure.spread_n"
+            ended = self.summary["pipelines"][arm]["outcomes"]
+            lost = [o for o in OUTCOMES if o not in ANSWERED and ended[o]]
+            note = [f"n = {values.size}", *(f"{words(f'outcome.{o}')} {ended[o]}" for o in lost)]
             spreads[arm] = Spread(
                 self.names[arm],
                 values,
                 factor * figure.value if cell.text and figure.value is not None else None,
                 (factor * figure.bounds[0], factor * figure.bounds[1]) if figure.bounds else None,
-                words(note, n=values.size, out=out),
-                words("figure.median", value=cell.text, unit=shown) if cell.text else "",
+                ", ".join(note),
+                words("figure.median", value=cell.text, interval=cell.interval)
+                if cell.text
+                else "",
             )
         axis = self._timed(words("axis.response", unit=shown))
         title = words("heading.spread")
@@ -153,7 +153,7 @@ class Exhibits:
         }
         title, shown = words("heading.tail"), words(f"unit.{unit}")
         text = words("figure.tail", least=LEAST_BEYOND)
-        missing = words("figure.tail_none", needed=2 * LEAST_BEYOND, n=most)
+        missing = words("figure.tail_none", needed=LEAST_N, n=most)
         if not curves:
             return self._exhibit("tail", title, None, text, missing, [], [])
         axes = (words("axis.percentile"), self._timed(words("axis.response", unit=shown)))
@@ -180,9 +180,12 @@ class Exhibits:
             missing = words("figure.timeline_none")
             return self._exhibit("timeline", title, None, "", missing, [], [])
         found = stretches(self.records, block, self.arms)
-        svg = timeline_figure(
-            found, self.names, self.looks, self._timed(words("axis.since")), title, words("unit.s")
-        )
+        axis, unit = self._timed(words("axis.since")), words("unit.s")
+        lengths = {
+            arm: words.amount(digits.number(stretch.length, 2), unit)
+            for arm, stretch in found.items()
+        }
+        svg = timeline_figure(found, self.names, self.looks, axis, title, lengths)
         size = max(len(stretch.bars) for stretch in found.values())
         text = words("figure.timeline", block=block, baseline=self.baseline, n=size)
         if any(stretch.lanes > MOST_LANES for stretch in found.values()):

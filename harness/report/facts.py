@@ -37,16 +37,20 @@ def one_clock(summary: Summary) -> bool:
 
 
 def check_text(check: Mapping[str, Any], words: Words) -> tuple[str, str, str, str]:
-    """(name, value, limit, unit) of a validity check."""
+    """(name, value with its unit, limit with its unit, what they are a part of) of a check."""
     name = words.known(f"check.{check['name']}", check["name"])
     value, limit, unit = check["value"], check["limit"], check["unit"]
-    factor = 1.0
+    factor, shown, part = 1.0, words.known(f"check_unit.{unit}", unit), ""
     if unit == "s":
         factor, unit = digits.time_unit([limit])
-        shown_unit = words(f"unit.{unit}")
+        shown = words(f"unit.{unit}")
     elif unit.startswith("of "):
-        factor, shown_unit = 100.0, "% " + words.known(f"check_unit.{unit}", unit)
-    else:
-        shown_unit = words.known(f"check_unit.{unit}", unit)
-    shown = "—" if value is None else digits.significant(factor * value, 3)
-    return name, shown, digits.significant(factor * limit, 3), shown_unit
+        factor, shown, part = 100.0, "%", shown
+    known = "—" if value is None else words.amount(digits.significant(factor * value, 3), shown)
+    return name, known, words.amount(digits.significant(factor * limit, 3), shown), part
+
+
+def broken_text(check: Mapping[str, Any], words: Words) -> str:
+    """A broken check in one line: what it measured, and the limit."""
+    name, value, limit, part = check_text(check, words)
+    return words("check.broken", name=name, value=value, limit=limit, part=part).rstrip()

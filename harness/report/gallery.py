@@ -11,6 +11,7 @@ from typing import Any
 from harness.edits import read_story
 from harness.records import Answer, CheckResult, TrialRecord
 from harness.report.markup import Html, join, tag, text
+from harness.report.tables import definitions
 from harness.report.words import Words
 from harness.store import Run, read_answers
 from harness.story import Field, Story, StoryError, fields, parse_story
@@ -81,7 +82,7 @@ class Gallery:
             title = words(f"outcome.{outcome}") + (f": {named}" if named else "")
             parts.append(tag("h3", title, tag("span", f" {len(trials)}", class_="count")))
             parts += [self._trial(record) for record in trials]
-        return tag("section", *parts, id="failures")
+        return tag("section", *parts, id="failures", class_="failures")
 
     def _trial(self, record: TrialRecord) -> Html:
         words = self.words
@@ -90,6 +91,7 @@ class Gallery:
             tag("b", record.scenario),
             tag("span", record.pipeline),
             tag("span", words("failures.repeat", n=record.repeat)),
+            _glimpse(record),
         ]
         parts = [
             tag("h4", words("failures.request")),
@@ -144,8 +146,12 @@ class Gallery:
             reference = self._answer(example)
             whose = self.words("failures.right_of", arm=example.pipeline)
         yield tag("h4", self.words("failures.problem"))
+        places = set()
         for check in failed[:MOST_CHECKS]:
             yield tag("p", *self._check(check), class_="check")
+            if (check.turn, check.field) in places:
+                continue
+            places.add((check.turn, check.field))
             yield from self._values(check, before, answer, reference, whose, about.get("language"))
         if len(failed) > MOST_CHECKS:
             more = self.words("failures.more_checks", n=len(failed) - MOST_CHECKS)
@@ -188,9 +194,8 @@ class Gallery:
             rows.append((self.words("failures.before"), text(_cut(old))))
         if right is not None and right != new:
             rows.append((whose, text(_cut(right))))
-        pairs = (tag("div", tag("dt", name), tag("dd", value)) for name, value in rows)
         if rows:
-            yield tag("dl", *pairs, class_="values", lang=language)
+            yield definitions(rows, class_="values", lang=language)
 
     def _answer(self, record: TrialRecord) -> Story | None:
         reply = self.replies.get(record.trial)
@@ -205,6 +210,16 @@ def _kind(record: TrialRecord) -> str:
     if record.error is not None:
         return record.error.type
     return next((check.kind for check in record.checks if not check.ok), "")
+
+
+def _glimpse(record: TrialRecord) -> Html | None:
+    """What is wrong, in a few words for the folded line."""
+    why = record.malformed.why if record.malformed else record.error.message if record.error else ""
+    for check in record.checks:
+        if not check.ok:
+            why = f"{check.id}: {check.why}"
+            break
+    return tag("span", why, class_="glimpse") if why else None
 
 
 def _story(data: Any) -> Story | None:

@@ -7,11 +7,12 @@ from harness.report.closing import environment, reproduce
 from harness.report.comparison import Summary, comparison
 from harness.report.exhibits import Exhibits
 from harness.report.facts import simulated_label
+from harness.report.figures.canvas import looks
 from harness.report.gallery import Gallery
 from harness.report.markup import Html, join, tag
 from harness.report.opening import conclusion, header, validity
-from harness.report.tables import comparison_table
-from harness.report.words import LANGS, Lang, Words
+from harness.report.tables import comparison_table, swatch
+from harness.report.words import Words, language
 from harness.store import Run
 
 _SECTIONS = {
@@ -28,7 +29,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"  # the page loads noth
 
 def page(run: Run, summary: dict[str, Any], lang: str) -> str:
     """``index.html`` of a run, in ``lang`` ("en" or "ko"). Raises ValueError for another one."""
-    words = Words(_language(lang))
+    words = Words(language(lang))
     body = tag(
         "main",
         header(summary, words),
@@ -45,29 +46,22 @@ def page(run: Run, summary: dict[str, Any], lang: str) -> str:
         environment(summary, words),
         reproduce(run, summary, words),
     )
-    arms = " · ".join(summary["pipelines"])
+    title = f"{' · '.join(summary['pipelines'])} · {words('page.title')}"
+    return document(title, join([_contents(words), body]), words)
+
+
+def document(title: str, body: Html, words: Words) -> str:
+    """A whole page, with its style within it and nothing to load."""
     head = [
         Html('<meta charset="utf-8">'),
         Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
         Html(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
         Html('<meta name="color-scheme" content="light dark">'),
-        tag("title", f"{arms} · {words('page.title')}"),
+        tag("title", title),
         tag("style", Html(Path(__file__).with_name("page.css").read_text("utf-8"))),
     ]
-    document = tag(
-        "html",
-        tag("head", join(head, "\n")),
-        tag("body", _contents(words), body),
-        lang=words.lang,
-    )
-    return f"<!doctype html>\n{document}\n"
-
-
-def _language(lang: str) -> Lang:
-    for known in LANGS:
-        if lang == known:
-            return known
-    raise ValueError(f"no language {lang!r}: {' or '.join(LANGS)}")
+    whole = tag("html", tag("head", join(head, "\n")), tag("body", body), lang=words.lang)
+    return f"<!doctype html>\n{whole}\n"
 
 
 def _contents(words: Words) -> Html:
@@ -82,11 +76,12 @@ def _comparison(summary: Summary, words: Words) -> Html:
     """The table, with what takes more room folded below it."""
     groups = comparison(summary, words)
     baseline, label = summary["run"]["baseline"], simulated_label(summary, words)
+    found = looks(list(summary["pipelines"]), baseline)
     headers: dict[str, tuple[object, object]] = {}
     for arm, figures in summary["pipelines"].items():
         n = (figures["response_time_s"] or {"n": 0})["n"]
         below = f"n = {n}" + (f" · {words('label.baseline')}" if arm == baseline else "")
-        headers[arm] = (arm, below)
+        headers[arm] = (join([swatch(found[arm]), arm]), below)
     main = [group for group in groups if not group.detail]
     more = [group for group in groups if group.detail]
     return tag(

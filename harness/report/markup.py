@@ -1,6 +1,7 @@
 """HTML from parts: all text is escaped unless it is ``Html`` already."""
 
 import html
+import re
 from collections.abc import Iterable
 
 
@@ -37,6 +38,14 @@ def join(children: Iterable[object], between: str = "") -> Html:
 def fill(template: str, **values: object) -> Html:
     """A text with {placeholders}, escaped, each filled with markup or with escaped text."""
     return Html(html.escape(template).format(**{key: text(value) for key, value in values.items()}))
+
+
+def options(sentence: str) -> Html:
+    """A sentence whose ``--options`` are kept on one line."""
+    parts = re.split(r"(--[\w-]+)", sentence)
+    return join(
+        tag("code", part, class_="option") if i % 2 else part for i, part in enumerate(parts)
+    )
 
 
 def _name(key: str) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from harness.report import digits
 from harness.report.comparison import Summary, candidates, change_figure
-from harness.report.facts import check_text, one_clock, progress, simulated_label
+from harness.report.facts import broken_text, check_text, one_clock, progress, simulated_label
+from harness.report.figures.canvas import looks
 from harness.report.markup import Html, fill, tag
 from harness.report.table import Figure, bounds, change, pointer
 from harness.report.tables import data_of
@@ -67,10 +68,7 @@ def conclusion(summary: Summary, folder: Path, words: Words) -> Html:
         parts.append(tag("p", words("sentence.no_trials"), class_="lead"))
     elif not summary["validity"]["valid"]:
         title = tag("h2", words("sentence.no_conclusion"))
-        reasons = [
-            tag("li", _check_line(check, words), ": ", words.remedy(check["name"], check["remedy"]))
-            for check in broken
-        ]
+        reasons = [tag("li", broken_text(check, words)) for check in broken]
         parts += [tag("p", words("sentence.invalid"), class_="lead"), tag("ul", *reasons)]
     elif arms := candidates(summary):
         parts += [_statement(summary, arm, words) for arm in arms]
@@ -117,6 +115,7 @@ def _statement(summary: Summary, arm: str, words: Words) -> Html:
         tag("h3", arm),
         tag("p", effect, " ", success, class_="lead"),
         evidence and tag("p", evidence, class_="small"),
+        style=f"--series: var(--{looks(list(summary['pipelines']), baseline)[arm].token})",
     )
 
 
@@ -167,7 +166,7 @@ def validity(summary: Summary, words: Words) -> Html:
     )
     items = []
     for i, check in enumerate(checks):
-        name, value, limit, unit = check_text(check, words)
+        name, value, limit, part = check_text(check, words)
         state = "holds" if check["ok"] else "broken"
         bound = "of" if check["name"] == "complete" else "at_most"
         figure = Figure(check["value"], pointer("validity", "checks", i, "value"))
@@ -182,7 +181,11 @@ def validity(summary: Summary, words: Words) -> Html:
                 ),
                 tag("span", name, class_="name"),
                 tag("b", value, **data_of(figure)),
-                tag("span", words(f"validity.{bound}", limit=f"{limit} {unit}"), class_="limit"),
+                tag(
+                    "span",
+                    words(f"validity.{bound}", limit=limit, part=part).strip(),
+                    class_="limit",
+                ),
                 None
                 if check["ok"]
                 else tag("span", words.remedy(check["name"], check["remedy"]), class_="remedy"),
@@ -214,8 +217,3 @@ def _client(summary: Summary, words: Words) -> Html:
         value = tag("b", f"p50 {shown[0]}", **data_of(figure))
         note = words("validity.client_note", p99=shown[1], n=error["n"])
     return tag("li", tag("span", name, class_="name"), value, tag("span", note, class_="limit"))
-
-
-def _check_line(check: dict[str, object], words: Words) -> str:
-    name, value, limit, unit = check_text(check, words)
-    return words("terminal.broken", name=name, value=value, limit=limit, unit=unit)

@@ -89,19 +89,16 @@ def counted(label: str, figures: Mapping[str, Figure]) -> Row:
 
 
 def changed(label: str, figures: Mapping[str, Figure]) -> Row:
-    """A row of changes in percent, each shown only with its interval."""
-    values = [f.value for f in figures.values() if f.value is not None]
-    places = digits.row_places(values, [f.bounds for f in figures.values() if f.bounds])
-    return Row(label, "%", {arm: change(figure, places) for arm, figure in figures.items()})
+    """A row of changes in percent."""
+    return Row(label, "%", {arm: change(figure) for arm, figure in figures.items()})
 
 
-def change(figure: Figure, places: int | None = None) -> Cell:
-    """One change in percent; without ``places`` it has the digits of its own interval."""
+def change(figure: Figure) -> Cell:
+    """One change in percent, shown only with its interval and in the digits that it supports."""
     if figure.value is None or figure.bounds is None:
         return Cell(None, None, figure.reason, figure=figure)
-    if places is None:
-        places = digits.row_places((), [figure.bounds])
     lo, hi = figure.bounds
+    places = digits.row_places((), [figure.bounds])
     text = digits.number(figure.value, places, sign=True)
     shown = digits.interval(lo, hi, places, sign=True)
     return Cell(text, shown, figure.reason, lo <= 0 <= hi, figure)

@@ -1,7 +1,8 @@
 """Tables of a page: the comparison, and the plain ones beside figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from harness.report.figures.canvas import Look
 from harness.report.markup import Html, join, tag
 from harness.report.table import Cell, Figure, Group, Row
 from harness.report.words import Words
@@ -50,9 +51,17 @@ def plain_table(
     return tag("details", summary, _scrolling(table, f"{words('heading.data')}: {name}"))
 
 
-def definitions(pairs: Sequence[tuple[object, object]]) -> Html:
+def definitions(
+    pairs: Iterable[tuple[object, object]], class_: str | None = None, lang: str | None = None
+) -> Html:
     """Names with their values."""
-    return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in pairs))
+    rows = (tag("div", tag("dt", name), tag("dd", value)) for name, value in pairs)
+    return tag("dl", *rows, class_=class_, lang=lang)
+
+
+def swatch(look: Look) -> Html:
+    """A spot in the colour by which the figures know an arm."""
+    return tag("span", class_="swatch", style=f"--series: var(--{look.token})")
 
 
 def figure_cell(cell: Cell, name: str = "td") -> Html:

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.report import digits
 from harness.report.comparison import Summary, candidates, comparison
-from harness.report.facts import check_text, one_clock, progress, simulated_label
+from harness.report.facts import broken_text, one_clock, progress, simulated_label
 from harness.report.layout import Style, clean, wrap
 from harness.report.textable import Notes, lay_out
 from harness.report.words import Lang, Words
@@ -128,8 +128,7 @@ def _foot(
     else:
         yield words("terminal.valid", n=len(checks))
     for check in broken:
-        name, value, limit, unit = check_text(check, words)
-        text = words("terminal.broken", name=name, value=value, limit=limit, unit=unit)
+        text = broken_text(check, words)
         yield from wrap(style.plain(text), columns, "  ", first="  ")
         remedy = words.remedy(check["name"], check["remedy"])
         for line in wrap(style.plain(remedy), columns, "    ", first="    "):

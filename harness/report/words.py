@@ -1,4 +1,4 @@
-"""Every word that a report says, in English and in Korean; the texts are in ``words.toml``."""
+"""Every word that a report says, in English and in Korean; the texts are in TOML beside this."""
 
 import re
 import tomllib
@@ -16,12 +16,21 @@ _EQUAL = re.compile(r"all (\d+) values are equal.*")
 @cache
 def texts() -> dict[str, tuple[str, str]]:
     """Key (``section.name``) → its English and its Korean text."""
-    data = tomllib.loads(Path(__file__).with_name("words.toml").read_text("utf-8"))
+    here = Path(__file__).parent
     return {
         f"{section}.{name}": (pair[0], pair[1])
-        for section, names in data.items()
+        for file in ("words.toml", "claims.toml")
+        for section, names in tomllib.loads((here / file).read_text("utf-8")).items()
         for name, pair in names.items()
     }
+
+
+def language(lang: str) -> Lang:
+    """``lang`` as one of the languages. Raises ValueError for another."""
+    for known in LANGS:
+        if lang == known:
+            return known
+    raise ValueError(f"no language {lang!r}: {' or '.join(LANGS)}")
 
 
 class Words:
@@ -35,6 +44,10 @@ class Words:
         """The text of ``key`` with its {placeholders} filled. Raises KeyError."""
         text = texts()[key][self._at]
         return text.format(**values) if values else text
+
+    def amount(self, number: str, unit: str) -> str:
+        """A number with its unit; Korean counters follow without a space."""
+        return f"{number}{unit}" if "가" <= unit[:1] <= "힣" else f"{number} {unit}"
 
     def known(self, key: str, otherwise: str) -> str:
         """The text of ``key``, or ``otherwise`` (such as the name that a plug-in gave)."""

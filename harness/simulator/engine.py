@@ -89,7 +89,7 @@ class Engine:
     def plan(self, messages: list[tuple[str, str]], max_tokens: int | None, draw: str) -> Reply:
         """Everything about the answer to one call, decided at once."""
         key = draw or f"{self.seed}|#{next(self._arrivals)}"
-        rng = random.Random(hashlib.sha256(key.encode()).digest())
+        rng = random.Random(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest())
         known = self._known.get(_fingerprint(messages[-1][1] if messages else ""))
         if known is None and (original := find_story(messages)) is not None:
             known = attempt_edit(original)

@@ -1,5 +1,7 @@
 """Server-sent events, however the bytes are split."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,7 +51,7 @@ def test_events_byte_by_byte() -> None:
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
 def test_splits_make_no_difference(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(STREAM)]
-    assert read(*(STREAM[a:b] for a, b in zip(edges, edges[1:], strict=False))) == EVENTS
+    assert read(*(STREAM[a:b] for a, b in pairwise(edges))) == EVENTS
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\r\n"), min_size=1), max_size=6))

@@ -114,7 +114,6 @@ def _paint(
                     [line, line],
                     color=look.colour,
                     linewidth=2.4,
-                    linestyle=look.dash,
                     solid_capstyle="butt",
                 )
                 for end in (lo, hi):
@@ -124,7 +123,7 @@ def _paint(
                     [line],
                     look.marker,
                     color=look.colour,
-                    markersize=8,
+                    markersize=9,
                     markeredgecolor=colour("ground"),
                     markeredgewidth=1.2,
                 )

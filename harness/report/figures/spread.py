@@ -77,7 +77,7 @@ def spread_figure(
                     [base + 7],
                     look.marker,
                     color=look.colour,
-                    markersize=7.5,
+                    markersize=8,
                     markeredgecolor=colour("ground"),
                 )
             y += _ROW

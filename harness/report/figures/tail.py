@@ -12,8 +12,10 @@ from harness.stats.estimate import quantile
 from harness.stats.sample import Floats
 
 LEAST_BEYOND = 10  # values that must lie beyond the last point drawn
+LEAST_N = 4 * LEAST_BEYOND  # so that a curve reaches from the median to p75 at least
+_FIRST = 0.5
 _POINTS, _BAND_POINTS = 120, 24
-_TICKS = (0.0, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999)
+_TICKS = (0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,13 @@ class Curve:
 
 
 def tail_curve(values: Floats) -> Curve | None:
-    """Quantiles up to where ten values lie beyond; None where that is below the median."""
+    """Quantiles from the median to where ten values lie beyond; None for fewer than LEAST_N."""
     n = values.size
-    last = 1 - LEAST_BEYOND / n if n else 0.0
-    if last < 0.5:
+    if n < LEAST_N:
         return None
-    p = 1 - np.logspace(0, np.log10(1 - last), _POINTS)
-    band = 1 - np.logspace(-0.05, np.log10(1 - last), _BAND_POINTS)
+    first, last = np.log10([1 - _FIRST, LEAST_BEYOND / n])
+    p = 1 - np.logspace(first, last, _POINTS)
+    band = 1 - np.logspace(first, last, _BAND_POINTS)
     found = [quantile(values, float(q)) for q in band]
     lo, hi = (
         np.array([np.nan if b is None else b for b in side], dtype=np.float64)
@@ -69,8 +71,8 @@ def tail_figure(
         axes = canvas.axes(left, top, right, canvas.height - 56)
         axes.grid(axis="y", color=colour("line"), linewidth=1)
         far = max(float(_x(curve.p[-1])) for curve in curves.values())
-        axes.set_xlim(0, far * 1.02)
-        shown = [p for p in _TICKS if _x(p) <= far * 1.02 and (p != 0.75 or far < 1.3)]
+        axes.set_xlim(float(_x(_FIRST)), far + 0.02 * (far - float(_x(_FIRST))))
+        shown = [p for p in _TICKS if _x(p) <= far and (p != 0.75 or far < 1.3)]
         axes.xaxis.set_major_locator(FixedLocator([float(_x(p)) for p in shown]))
         axes.xaxis.set_ticklabels([f"p{100 * p:g}" for p in shown])
         axes.set_yscale("log")

@@ -102,9 +102,9 @@ def timeline_figure(
     looks: Mapping[str, Look],
     axis: str,
     label: str,
-    seconds: str,
+    lengths: Mapping[str, str],
 ) -> Html:
-    """A panel per arm on one axis of seconds. ``seconds``: the unit beside the length."""
+    """A panel per arm on one axis of seconds. ``lengths``: how long each arm took, as text."""
     lanes = {arm: min(stretch.lanes, MOST_LANES) for arm, stretch in found.items()}
 
     def height(narrow: bool) -> float:
@@ -131,9 +131,7 @@ def timeline_figure(
                 axes.plot([barrier] * 2, [y - 1, bottom], color=colour("ink"), linewidth=1.4)
             axes.plot([stretch.length] * 2, [y - 3, bottom + 2], color=look.colour, linewidth=1.4)
             at, _ = axes.transData.transform((stretch.length, 0))
-            canvas.write(
-                float(at) + 6, (y + bottom) / 2, f"{stretch.length:.2f} {seconds}", size=SMALL
-            )
+            canvas.write(float(at) + 6, (y + bottom) / 2, lengths[arm], size=SMALL)
             y = bottom + _GAP
 
     return drawn("timeline", label, height, paint)

@@ -1,4 +1,4 @@
-"""What an arm did, from its records alone: the facts behind the gates on treatment and client. Pure.
+"""What an arm did, from its records alone: facts for the gates on treatment and client. Pure.
 
 All times are seconds. A *stay* is the time between ``eligible`` and ``own_done``.
 """
@@ -6,8 +6,8 @@ All times are seconds. A *stay* is the time between ``eligible`` and ``own_done`
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-
-import numpy as np
+from itertools import accumulate
+from statistics import median_low
 
 from harness.records import BlockRecord, TrialRecord
 from harness.workload import Workload
@@ -31,7 +31,7 @@ def usual_in_flight(records: Iterable[TrialRecord]) -> int | None:
     A trial that ends at the moment another begins does not overlap it.
     """
     peaks = [_most_at_once(_stays(trials)) for trials in _by_block(records).values()]
-    return int(np.median(peaks)) if peaks and max(peaks) else None
+    return median_low(peaks) or None if peaks else None
 
 
 def holds_back(records: Iterable[TrialRecord]) -> bool:
@@ -47,7 +47,7 @@ def holds_back(records: Iterable[TrialRecord]) -> bool:
     return bool(held) and sum(held) * 2 > len(held)
 
 
-def little_mismatch(trials: Sequence[TrialRecord], block: BlockRecord) -> float:
+def little_gap(trials: Sequence[TrialRecord], block: BlockRecord) -> float:
     """|L − λW|/L of one block; 1 when nothing of it was recorded.
 
     L: mean number in flight within the block, from the records' stays cut to the block; λ: trials
@@ -68,7 +68,7 @@ def efficiency(
     """Ideal over actual makespan of one block, the measured stays taken as given; about 1.
 
     Actual: from the block's start to the last own end, so that keeping the last record is not
-    counted.
+    counted. None when a trial never ended.
     """
     done = sorted(trials, key=lambda trial: trial.eligible or 0.0)
     stays = [b - a for a, b in _stays(done)]
@@ -78,7 +78,8 @@ def efficiency(
     if workload.kind == "rate":
         wanted = [trial.scheduled - block.started for trial in done]
     ideal = makespan(stays, wanted, slots, barriers=holds_back(trials), think=workload.think)
-    return ideal / (max(b for _, b in _stays(done)) - block.started)
+    actual = max(b for _, b in _stays(done)) - block.started
+    return ideal / actual if actual > 0 else None
 
 
 def makespan(
@@ -124,4 +125,4 @@ def _stays(records: Iterable[TrialRecord]) -> list[tuple[float, float]]:
 
 def _most_at_once(stays: Iterable[tuple[float, float]]) -> int:
     steps = sorted(step for a, b in stays for step in ((a, 1), (b, -1)))
-    return int(np.cumsum([change for _, change in steps]).max(initial=0))
+    return max(accumulate((change for _, change in steps)), default=0)

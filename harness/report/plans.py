@@ -1,0 +1,67 @@
+"""Plans of claims in the terminal: blocks, time, tokens, money, and what noise alone would show."""
+
+import json
+from collections.abc import Sequence
+
+from harness.claims import Claim
+from harness.planning import Plan
+from harness.report.digits import number, significant
+from harness.report.words import Words, language
+
+
+def print_plans(
+    plans: Sequence[Plan], claims: Sequence[Claim], *, as_json: bool, lang: str
+) -> None:
+    """One JSON object, or a paragraph for each claim, on standard output."""
+    if as_json:
+        print(json.dumps({"plans": [plan.to_dict() for plan in plans]}, ensure_ascii=False))
+        return
+    words = Words(language(lang))
+    for claim, plan in zip(claims, plans, strict=True):
+        print("\n  ".join(_lines(claim, plan, words)), end="\n\n")
+
+
+def _lines(claim: Claim, plan: Plan, words: Words) -> list[str]:
+    assumed = plan.assumption
+    cv = significant(100 * assumed.cv, 2)
+    size = claim.file.reduction or claim.file.gain
+    lines = [
+        words("plan.title", id=claim.id),
+        words("plan.variance", edit=significant(assumed.edit_s), cv=cv, source=assumed.source),
+        words(
+            "plan.blocks",
+            support=plan.support or words("plan.open"),
+            refute=plan.refute or words("plan.open"),
+            size=words("plan.as_claimed") if size is None else f"{number(100 * size, 0)} %",
+        ),
+        words(
+            "plan.time",
+            minutes=significant(plan.minutes),
+            blocks=plan.blocks,
+            arms=plan.arms,
+        ),
+    ]
+    if plan.blocks > plan.budget_blocks:
+        lines.append(words("plan.over", budget=plan.budget_blocks))
+    lines.append(
+        words(
+            "plan.tokens",
+            prompt=f"{plan.prompt_tokens:,}",
+            completion=f"{plan.completion_tokens:,}",
+        )
+    )
+    if plan.cost is not None:
+        lines.append(words("plan.money", cost=number(plan.cost, 2)))
+    if plan.noise is not None and plan.published_change is not None:
+        lines.append(
+            words(
+                "plan.noise",
+                change=number(100 * plan.published_change, 1, sign=True),
+                n=plan.published_n,
+            )
+        )
+        lines += [
+            "  " + words("plan.chance", cv=f"{100 * float(cv):3.0f}", percent=f"{100 * p:5.1f}")
+            for cv, p in plan.noise.items()
+        ]
+    return lines
