@@ -59,20 +59,23 @@ class Plan(Protocol):
         ...
 
 
-async def record(plan: Plan, writer: RunWriter, progress: Progress) -> bool:
+async def record(
+    plan: Plan, writer: RunWriter, progress: Progress, clock: Clock | None = None
+) -> bool:
     """Run what is not recorded yet; True when every trial is there, False when interrupted.
 
     SIGINT and SIGTERM end it cleanly, with the trials in flight recorded as cancelled; a second
-    signal ends it at once. Raises InputError when a provider cannot be used.
+    signal ends it at once. ``clock`` None: the real one. Raises InputError when a provider cannot
+    be used.
     """
     finished, cancelled = recorded(writer.folder)
-    clock, began = MonotonicClock(), _wall_clock()
+    clock, began = clock or MonotonicClock(), _wall_clock()
     scenarios = list(plan.scenarios.values())
     providers = {
         settings: make_provider(settings, clock, scenarios)
         for settings in dict.fromkeys(spec.provider for spec in plan.specs)
     }
-    monitor = Monitor()
+    monitor = Monitor(clock)
     segment: dict[str, Any] = {}
 
     async def work() -> None:

@@ -1,11 +1,8 @@
 """Plans and runs what claims need: arms they share run once, blocks until each can be judged."""
 
 import json
-import subprocess
-import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,27 +11,22 @@ import numpy as np
 
 from harness import environment
 from harness.claims import ArmFile, Claim
-from harness.clock import MonotonicClock
 from harness.errors import InputError
 from harness.execute import ArmSpec
 from harness.gates import ClientReplay
 from harness.judge import Arms, Data, decide, line_of, measure
-from harness.monitor import Monitor
-from harness.pipelines import Dispatch, Settings, make_pipeline
+from harness.pipelines import Settings, make_pipeline
 from harness.prompt import prompt_version
-from harness.providers import ProviderSettings, make_provider
-from harness.records import SCHEMA, Answer, BlockRecord, TrialRecord
-from harness.runner import run_blocks
+from harness.providers import ProviderSettings
+from harness.records import SCHEMA
 from harness.scenario import Scenario
 from harness.simulator.profile import NO_OVERRIDES
 from harness.stats import power, sequential
 from harness.stats.compare import Comparison
 from harness.store import read_run
-from harness.trial import Arm
 from harness.workload import Block, Workload, plan_round
 
 FIRST_LOOK = 10  # blocks that count before anything is decided
-REPLAYS = 40  # trials against the null server, to see the client by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,111 +301,3 @@ def _relative_sd(found: Any) -> float | None:
 
     t = float(stats.t.ppf((1 + found.confidence) / 2, found.n - 1))
     return float((found.hi - found.lo) / 2 / t * np.sqrt(found.n) / abs(found.point))
-
-
-class _Nowhere:
-    """A sink that keeps records in memory only."""
-
-    def __init__(self) -> None:
-        self.records: list[TrialRecord] = []
-        self.blocks: list[BlockRecord] = []
-
-    def append(self, record: TrialRecord, answers: Sequence[Answer]) -> None:
-        self.records.append(record)
-
-    def append_block(self, block: BlockRecord) -> None:
-        self.blocks.append(block)
-
-
-async def replay_client(experiment: Experiment, rate: float) -> ClientReplay:
-    """Run the experiment's arms against a server that answers at once, at ``rate`` trials a
-    second (twice what was measured), to see what the client itself adds and uses.
-    """
-    clock, monitor, sink = MonotonicClock(), Monitor(), _Nowhere()
-    scenarios = list(experiment.scenarios.values())
-    specs = [spec for spec in experiment.specs if not spec.name.endswith("@aa")]
-    with _null_server(specs[0].provider) as null:
-        provider = make_provider(null, clock, scenarios)
-        await provider.open()
-        await monitor.start()
-        try:
-            arms = {
-                spec.name: Arm(
-                    spec.name,
-                    spec.pipeline,
-                    _paced(spec.dispatch),
-                    slots=max(2 * spec.slots, 8),
-                    provider=provider,
-                    scenarios=experiment.scenarios,
-                    clock=clock,
-                    seed=experiment.seed,
-                )
-                for spec in specs
-            }
-            names = list(experiment.scenarios)
-            workload = Workload("rate", rate=rate, arrival="constant")
-            rounds = -(-REPLAYS // len(names))
-            blocks = [
-                Block(
-                    i,
-                    i,
-                    False,
-                    tuple(names),
-                    tuple(arms),
-                    tuple(workload.offsets(len(names), [0]) or ()),
-                )
-                for i in range(rounds)
-            ]
-            await run_blocks(
-                blocks,
-                arms,
-                workload,
-                clock=clock,
-                monitor=monitor,
-                sink=sink,
-                segment=0,
-                finished=(),
-                cancelled={},
-                progress=lambda record: None,
-            )
-        finally:
-            await monitor.stop()
-            await provider.close()
-    times = [time for record in sink.records if (time := record.response_time) is not None]
-    wall = sum(block.ended - block.started for block in sink.blocks)
-    if not times or not wall:
-        return ClientReplay(None, None, None)
-    p50, p99 = np.quantile(times, [0.5, 0.99])
-    cpu = sum(block.cpu_s for block in sink.blocks) / wall
-    return ClientReplay(p99_s=float(p99), p50_s=float(p50), cpu_share=cpu)
-
-
-def _paced(dispatch: Dispatch) -> Dispatch:
-    """Batches would hold answers back on purpose; what is looked for is the client's own delay."""
-    return "tasks" if dispatch == "batches" else dispatch
-
-
-@contextmanager
-def _null_server(settings: ProviderSettings) -> Iterator[ProviderSettings]:
-    """The same way of calling, to a model that answers at once."""
-    if settings.spec.partition(":")[0] == "sim":
-        yield replace(
-            settings, spec="sim:null", time_scale=1.0, overrides=ArmFile(pipeline="-").sim
-        )
-        return
-    process = subprocess.Popen(
-        [sys.executable, "-m", "harness", "simulate", "--profile", "null"],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line.startswith("listening on "):
-            raise InputError("the null server for the client's replay did not start")
-        yield replace(settings, spec=line.split()[-1], model=None)
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()  # type: ignore[union-attr]

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import psutil
 
+from harness.clock import Clock, MonotonicClock
+
 HEARTBEAT_S = 0.010
 SAMPLE_S = 0.050
 CALIBRATE_S = 0.3
@@ -31,10 +33,12 @@ class Monitor:
     """Samples this process on a thread of its own, and beats every 10 ms on the event loop.
 
     Its own cost is measured on an idle loop at the start and taken off the processor time. The
-    sockets that were open then, and its own thread, do not count either.
+    sockets that were open then, and its own thread, do not count either. ``clock`` None: the real
+    one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or MonotonicClock()
         self._process = psutil.Process()
         self._stop = threading.Event()
         self._now = Usage()
@@ -50,9 +54,9 @@ class Monitor:
         self._own_sockets = _sockets() or 0
         self._sampler.start()
         self._beat = asyncio.create_task(self._heartbeat())
-        cpu, wall = time.process_time(), time.perf_counter()
-        await asyncio.sleep(CALIBRATE_S)
-        self._idle_rate = (time.process_time() - cpu) / (time.perf_counter() - wall)
+        cpu, wall = time.process_time(), self._clock.now()
+        await self._clock.sleep(CALIBRATE_S)
+        self._idle_rate = (time.process_time() - cpu) / (self._clock.now() - wall)
 
     async def stop(self) -> None:
         """Stop watching."""
@@ -64,27 +68,27 @@ class Monitor:
     def begin(self) -> None:
         """Forget what was, and count from now."""
         self._now = Usage()
-        self._due = max(self._due, time.perf_counter())
+        self._due = max(self._due, self._clock.now())
         self._sample()
-        self._mark = (time.process_time(), time.perf_counter())
+        self._mark = (time.process_time(), self._clock.now())
 
     def end(self) -> Usage:
         """What was used since ``begin``. A beat that is overdue by now counts with its delay."""
         self._beat_late()
-        cpu, wall = time.process_time() - self._mark[0], time.perf_counter() - self._mark[1]
+        cpu, wall = time.process_time() - self._mark[0], self._clock.now() - self._mark[1]
         self._sample()
         self._now.cpu_s = max(0.0, cpu - self._idle_rate * wall)
         return self._now
 
     async def _heartbeat(self) -> None:
         while True:
-            self._due = time.perf_counter() + HEARTBEAT_S
-            await asyncio.sleep(HEARTBEAT_S)
+            self._due = self._clock.now() + HEARTBEAT_S
+            await self._clock.sleep(HEARTBEAT_S)
             self._beat_late()
 
     def _beat_late(self) -> None:
         """Note by how much the beat that is due now came late; once for each beat."""
-        late = time.perf_counter() - self._due
+        late = self._clock.now() - self._due
         if late >= 0:
             self._now.lag_s.append(round(late, LAG_DIGITS))
             self._due = math.inf

@@ -30,10 +30,10 @@ class Workload:
     def parse(cls, text: str) -> "Workload":
         """Read ``--workload``. Raises InputError."""
         head, *options = (part.strip() for part in text.split(","))
-        kind, _, value = head.partition("=")
-        if kind == "burst" and not value and not options:
+        kind, given, value = head.partition("=")
+        if kind == "burst" and not given and not options:
             return cls("burst")
-        if kind == "closed" and not value and len(options) <= 1:
+        if kind == "closed" and not given and len(options) <= 1:
             if not options:
                 return cls("closed")
             name, _, think = options[0].partition("=")

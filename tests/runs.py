@@ -1,8 +1,10 @@
 """Runs for tests: the real command in child processes, and runs written by hand."""
 
+import atexit
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,10 @@ from harness.store import RECORDS, RunWriter
 
 SHORT = str(shipped_dir() / "short")
 KEY = "HARNESS_API_KEY"
+COMPILED = tempfile.TemporaryDirectory()
+"""Where children share compiled modules if none may be written beside the sources. Those that
+``before`` makes special share none: where files may not grow, Python leaves torn ones.
+"""
 
 
 def start(
@@ -30,9 +36,11 @@ def start(
     """
     environment = {name: value for name, value in os.environ.items() if name != KEY}
     environment["PYTHONIOENCODING"] = encoding
+    if before is None and environment.pop("PYTHONDONTWRITEBYTECODE", None):
+        environment["PYTHONPYCACHEPREFIX"] = COMPILED.name
     if key is not None:
         environment[KEY] = key
-    return subprocess.Popen(
+    child = subprocess.Popen(
         [sys.executable, "-m", "harness", *args],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -41,6 +49,8 @@ def start(
         cwd=cwd,
         preexec_fn=before,
     )
+    atexit.register(child.kill)  # does nothing to one that has ended, as all do in a good run
+    return child
 
 
 def finish(child: subprocess.Popen[str]) -> tuple[int, str, str]:

@@ -72,7 +72,7 @@ def test_in_process_and_over_http_answers_are_the_same(
     profile = tmp_path / "mixed.toml"
     profile.write_text(PROFILE, "utf-8")
     common = ["--scenarios", SHORT, "--pipelines", "sync,async,batched,streaming,fallback"]
-    common += ["--repeats", "2", "--warmup", "0", "--seed", "7"]
+    common += ["--repeats", "1", "--warmup", "0", "--seed", "7"]
     scale = ["--time-scale", "0.005"]
     with simulator("--profile", str(profile), *scale, "--require-key", key=SECRET) as url:
         monkeypatch.setenv(KEY, SECRET)
@@ -84,7 +84,7 @@ def test_in_process_and_over_http_answers_are_the_same(
 
     runs = [read_run(tmp_path / name) for name in ("sim", "http")]
     in_process, http = ({trial.trial: said(trial) for trial in each.records} for each in runs)
-    assert len(in_process) == 5 * 8 * 2
+    assert len(in_process) == 5 * 8
     assert http == in_process
     assert {outcome[0] for outcome in http.values()} == {"ok", "wrong", "malformed", "error"}
     sim_texts, http_texts = (
@@ -104,7 +104,7 @@ def test_in_process_and_over_http_answers_are_the_same(
     assert (http_provider["url"], http_provider["simulated"]) == (url, True)
     assert http_provider["time_scale"] == sim_provider["time_scale"] == 0.005
     summary = json.loads((tmp_path / "http" / "summary.json").read_text("utf-8"))
-    assert summary["client_error_s"]["n"] > 100
+    assert summary["client_error_s"]["n"] > 50
     assert summary["client_error_s"]["p50"] > 0
     files = list((tmp_path / "http").iterdir())
     assert len(files) >= 6

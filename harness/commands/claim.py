@@ -12,9 +12,10 @@ from harness.clock import run_loop
 from harness.errors import InputError
 from harness.execute import record
 from harness.exit_codes import INCONCLUSIVE, INTERRUPTED, INVALID, OK, REFUTED
-from harness.experiments import Experiment, Options, group_claims, replay_client
+from harness.experiments import Experiment, Options, group_claims
 from harness.judge import Result, judge
 from harness.planning import Plan, plan
+from harness.replay import replay_client
 from harness.report.plans import print_plans
 from harness.report.verdicts import print_results, write_results
 from harness.scenario import Scenario, load_scenarios, shipped_dir

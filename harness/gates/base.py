@@ -30,14 +30,18 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """An effect and the largest that is let pass, both in one unit; it holds if |value| ≤ limit."""
+    """An effect and the largest that is let pass, both in one unit; it holds if |value| ≤ limit,
+    or with ``only_above`` if value ≤ limit.
+    """
 
     value: float
     limit: float
+    only_above: bool = False
 
     @property
     def ok(self) -> bool:
-        return abs(self.value) <= self.limit + ROUNDING
+        size = self.value if self.only_above else abs(self.value)
+        return size <= self.limit + ROUNDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,5 +76,6 @@ class Rule:
 
     def within(self, margin: Margin, what: str, **changes: Any) -> Gate:
         """Holds for an effect within its margin."""
-        why = f"{what} {margin.value:+.3f}, chance or tolerance explains ±{margin.limit:.3f}"
+        sign = "+" if margin.only_above else "±"
+        why = f"{what} {margin.value:+.3f}, chance or tolerance explains {sign}{margin.limit:.3f}"
         return self.found(margin.ok, margin.value, margin.limit, why, **changes)

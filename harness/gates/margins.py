@@ -50,7 +50,7 @@ def first_round(records: Iterable[TrialRecord], level: float) -> Margin | None:
     """Log response times of the first round less those of the others, all arms pooled.
 
     Times are centred per arm and scenario and averaged by block, as the arms of a block rise
-    together. Pooled t; df = N − B − 1 for N blocks, B of them in a round: centring takes B means,
+    together. Only a slower first round counts, so ``level`` is one-sided. Pooled t; df = N − B − 1 for N blocks, B of them in a round: centring takes B means,
     the difference one. None with one round or no df left.
     """
     found = [
@@ -77,7 +77,7 @@ def first_against_rest(x: Floats, repeats: Floats, level: float) -> Margin | Non
         return None
     squares = ((ones - ones.mean()) ** 2).sum() + ((rest - rest.mean()) ** 2).sum()
     error = math.sqrt(squares / df * (1 / ones.size + 1 / rest.size))
-    return Margin(float(ones.mean() - rest.mean()), _t(level, df) * error)
+    return Margin(float(ones.mean() - rest.mean()), _t(2 * level, df) * error, True)
 
 
 def token_change(

@@ -22,12 +22,12 @@ def places(step: float) -> int:
 def row_places(values: Iterable[float], intervals: Iterable[tuple[float, float]]) -> int:
     """Decimal places for a row: from its narrowest interval, else three digits of its values.
 
-    Where intervals differ much in width, one digit less than the narrowest asks for, down to
-    what the widest asks for: a row has room for few digits.
+    At most one place finer than the widest interval asks for, lest one arm of little spread fills
+    the row with digits.
     """
     halves = [(hi - lo) / 2 for lo, hi in intervals if hi > lo and math.isfinite(hi - lo)]
     if halves:
-        return max(places(max(halves)), places(min(halves)) - 1)
+        return min(places(min(halves)), places(max(halves)) + 1)
     largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
     return places(largest / 10)
 

@@ -1,19 +1,20 @@
 """Text for terminals: display width, alignment, wrapping, marks in ASCII, bold and dim."""
 
-import unicodedata
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+_COLOUR = re.compile(r"\x1b\[\d*m")
 _ASCII = str.maketrans(
     {"—": "-", "–": "-", "−": "-", "×": "x", "·": "|", "±": "+/-", "≤": "<=", "∞": "inf", "…": "."}
 )
 
 
 def width(text: str) -> int:
-    """Columns that ``text`` takes: Hangul and most emoji take two, combining marks none."""
+    """Columns that ``text`` takes: Hangul and most emoji take two, marks and colours none."""
     from rich.cells import cell_len
 
-    return cell_len(text)
+    return cell_len(_COLOUR.sub("", text))
 
 
 def left(text: str, columns: int) -> str:
@@ -22,12 +23,6 @@ def left(text: str, columns: int) -> str:
 
 def right(text: str, columns: int) -> str:
     return " " * max(0, columns - width(text)) + text
-
-
-def clean(text: str) -> str:
-    """Text from outside, in one line and without the control characters that drive a terminal."""
-    spaced = " ".join(text.split())
-    return "".join(char for char in spaced if unicodedata.category(char) not in ("Cc", "Cf", "Cs"))
 
 
 def wrap(text: str, columns: int, indent: str = "", *, first: str = "") -> Iterator[str]:

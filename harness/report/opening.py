@@ -8,7 +8,7 @@ from harness.report import digits
 from harness.report.comparison import Summary, candidates, change_figure
 from harness.report.facts import broken_text, check_text, one_clock, progress, simulated_label
 from harness.report.figures.canvas import looks
-from harness.report.markup import Html, fill, tag
+from harness.report.markup import Html, fill, options, tag
 from harness.report.table import Figure, bounds, change, pointer
 from harness.report.tables import data_of
 from harness.report.words import Words
@@ -71,6 +71,7 @@ def conclusion(summary: Summary, folder: Path, words: Words) -> Html:
         reasons = [tag("li", broken_text(check, words)) for check in broken]
         parts += [tag("p", words("sentence.invalid"), class_="lead"), tag("ul", *reasons)]
     elif arms := candidates(summary):
+        arms.sort(key=lambda arm: arm.endswith("@aa"))
         parts += [_statement(summary, arm, words) for arm in arms]
     else:
         mine = _rate(summary, summary["run"]["baseline"], words)
@@ -89,11 +90,12 @@ def _unfinished(summary: Summary, folder: Path, words: Words) -> Html | None:
 
 def _statement(summary: Summary, arm: str, words: Words) -> Html:
     baseline = summary["run"]["baseline"]
+    again = arm == f"{baseline}@aa"
     response = change_figure(summary, arm, "response_time_gm", words)
     makespan = change_figure(summary, arm, "makespan", words)
     rows = {row["estimand"]: row for row in summary["comparisons"] if row["candidate"] == arm}
     effect = fill(
-        words("sentence.again" if arm == f"{baseline}@aa" else "sentence.effect"),
+        words("sentence.again" if again else "sentence.effect"),
         baseline=baseline,
         response=_effect(response, words),
         makespan=_effect(makespan, words),
@@ -103,18 +105,18 @@ def _statement(summary: Summary, arm: str, words: Words) -> Html:
         mine=_rate(summary, arm, words),
         theirs=_rate(summary, baseline, words),
     )
-    gm, span = rows.get("response_time_gm"), rows.get("makespan")
-    evidence = gm and words(
-        "sentence.evidence",
-        n=gm["n"],
-        m=span["n"] if span else 0,
-        dropped=gm["dropped_pairs"],
-    )
+    gm, span = rows.get("response_time_gm"), rows.get("makespan", {"n": 0})
+    evidence = None
+    if gm is not None:
+        key = "sentence.evidence" if gm["n"] == span["n"] else "sentence.evidence_makespan"
+        text = words(key, n=gm["n"], m=span["n"], dropped=gm["dropped_pairs"])
+        evidence = tag("p", text, class_="small")
     return tag(
         "article",
         tag("h3", arm),
         tag("p", effect, " ", success, class_="lead"),
-        evidence and tag("p", evidence, class_="small"),
+        evidence,
+        class_="again" if again else None,
         style=f"--series: var(--{looks(list(summary['pipelines']), baseline)[arm].token})",
     )
 
@@ -152,7 +154,7 @@ def _rate(summary: Summary, arm: str, words: Words) -> Html:
         interval=digits.interval(100 * pair[0], 100 * pair[1], places),
     )
     figure = Figure(right["k"], pointer("pipelines", arm, "success", "k"))
-    return tag("strong", shown, **data_of(figure))
+    return tag("span", shown, class_="rate", **data_of(figure))
 
 
 def validity(summary: Summary, words: Words) -> Html:
@@ -188,7 +190,9 @@ def validity(summary: Summary, words: Words) -> Html:
                 ),
                 None
                 if check["ok"]
-                else tag("span", words.remedy(check["name"], check["remedy"]), class_="remedy"),
+                else tag(
+                    "span", options(words.remedy(check["name"], check["remedy"])), class_="remedy"
+                ),
                 class_=state,
             )
         )

@@ -33,7 +33,9 @@ def comparison_table(
         )
         for group in groups
     ]
-    table = tag("table", tag("thead", head), *bodies, class_="comparison")
+    table = tag(
+        "table", tag("thead", head), *bodies, class_="comparison", style=f"--arms: {len(headers)}"
+    )
     return _scrolling(table, words("heading.comparison"))
 
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from harness.plain import plain
 from harness.report import digits
 from harness.report.comparison import Summary, candidates, comparison
 from harness.report.facts import broken_text, one_clock, progress, simulated_label
-from harness.report.layout import Style, clean, wrap
+from harness.report.layout import Style, wrap
 from harness.report.textable import Notes, lay_out
 from harness.report.words import Lang, Words
 
@@ -62,7 +63,7 @@ def _head(
 ) -> Iterator[str]:
     run, config = summary["run"], summary["run"]["config"]
     names = [
-        f"{clean(arm)} ({words('label.baseline')})" if arm == run["baseline"] else clean(arm)
+        f"{plain(arm)} ({words('label.baseline')})" if arm == run["baseline"] else plain(arm)
         for arm in summary["pipelines"]
     ]
     for line in wrap(f"{words('terminal.title')}: {', '.join(names)}", columns, "    "):
@@ -77,12 +78,12 @@ def _head(
     )
     how = words(
         "terminal.how",
-        provider=clean(config["provider"]) + (f" ({label})" if label else ""),
+        provider=plain(config["provider"]) + (f" ({label})" if label else ""),
         workload=config["workload"],
         concurrency=config["concurrency"],
         seed=config["seed"],
     )
-    marks = words("terminal.intervals", baseline=clean(run["baseline"]))
+    marks = words("terminal.intervals", baseline=plain(run["baseline"]))
     for text in (shape, how, marks):
         for line in wrap(style.plain(text), columns, "    "):
             yield style.dim(line)
@@ -95,7 +96,7 @@ def _head(
 def _headers(summary: Summary) -> dict[str, tuple[str, str]]:
     """Each arm's name and the number of its answered trials."""
     return {
-        arm: (clean(arm), f"n = {(figures['response_time_s'] or {'n': 0})['n']}")
+        arm: (plain(arm), f"n = {(figures['response_time_s'] or {'n': 0})['n']}")
         for arm, figures in summary["pipelines"].items()
     }
 
@@ -109,7 +110,7 @@ def _rests_on(summary: Summary, words: Words) -> str:
             continue
         n, m = rows["response_time_gm"]["n"], rows["makespan"]["n"]
         key = "terminal.n_blocks" if n == m else "terminal.n_blocks_makespan"
-        part = words(key, arm=clean(arm), n=n, m=m)
+        part = words(key, arm=plain(arm), n=n, m=m)
         if lost := rows["response_time_gm"]["dropped_pairs"]:
             part += ", " + words("terminal.dropped", n=lost)
         parts.append(part)
@@ -133,7 +134,7 @@ def _foot(
         remedy = words.remedy(check["name"], check["remedy"])
         for line in wrap(style.plain(remedy), columns, "    ", first="    "):
             yield style.dim(line)
-    yield f"{words('terminal.again')} {clean(summary['run']['command'])}"
+    yield f"{words('terminal.again')} {plain(summary['run']['command'])}"
     yield f"{words('terminal.report')} {folder / 'index.html'}"
 
 

@@ -26,6 +26,10 @@ class Notes:
             yield f"({number}) {reason}"
 
 
+Texts = tuple[str, str]  # a value, and what stands beside it: its interval or a reason
+Line = tuple[str, Mapping[str, Texts]]  # a label, and the texts of each arm
+
+
 def lay_out(
     groups: Sequence[Group],
     headers: Mapping[str, tuple[str, str]],
@@ -38,10 +42,14 @@ def lay_out(
     Arms that do not fit beside the others follow in a table of their own. ``headers``: each arm's
     two lines of heading, in the order of the columns.
     """
+    tables = {
+        joined: [(g.title, [_line(row, notes, style, joined) for row in g.rows]) for g in groups]
+        for joined in (False, True)
+    }
     if columns < STACK_BELOW:
-        yield from _stacked(groups, headers, notes, style)
+        yield from _stacked(tables[False], headers, style)
         return
-    wide = _Table(groups, headers, notes, style, tall=False)
+    wide = _Table(tables[False], headers, style, tall=False)
     if wide.width <= columns:
         yield from wide.lines()
         return
@@ -49,8 +57,8 @@ def lay_out(
     while arms:
         for count in range(len(arms), 0, -1):
             some = {arm: headers[arm] for arm in arms[:count]}
-            table = _Table(groups, some, notes, style, tall=True)
-            if table.width <= columns or count == 1:
+            table = _Table(tables[True], some, style, tall=True)
+            if table.width <= columns:
                 break
         yield from table.lines()
         arms = arms[count:]
@@ -59,116 +67,95 @@ def lay_out(
 
 
 class _Table:
-    """Columns of arms. ``tall``: the interval stands below its value, not beside it."""
+    """Columns of arms. ``tall``: what stands beside a value stands below it."""
 
     def __init__(
         self,
-        groups: Sequence[Group],
+        groups: Sequence[tuple[str, Sequence[Line]]],
         headers: Mapping[str, tuple[str, str]],
-        notes: Notes,
         style: Style,
         tall: bool,
     ) -> None:
         self._groups, self._headers, self._style, self._tall = groups, headers, style, tall
-        self._cells = {
-            (id(row), arm): _texts(cell, notes, style, joined=tall)
-            for group in groups
-            for row in group.rows
-            for arm, cell in row.cells.items()
-            if arm in headers
+        rows = [line for _, lines in groups for line in lines]
+        self._label = max((width(label) for label, _ in rows), default=0)
+        self._columns = {
+            arm: self._column(arm, [cells[arm] for _, cells in rows if arm in cells])
+            for arm in headers
         }
-        labels = [width(_label(row)) for group in groups for row in group.rows]
-        self._label = max(labels, default=0)
-        self._columns = {arm: self._column(arm) for arm in headers}
 
     @property
     def width(self) -> int:
         return self._label + sum(len(GAP) + sum(pair) for pair in self._columns.values())
 
-    def _column(self, arm: str) -> tuple[int, int]:
-        """(width of the value, width of what stands beside it with its space)."""
-        mine = [texts for (_, owner), texts in self._cells.items() if owner == arm]
+    def _column(self, arm: str, mine: Sequence[Texts]) -> tuple[int, int]:
+        """(width of the values, width of what stands beside them with its space)."""
         value = max((width(text) for text, _ in mine), default=0)
         beside = max((width(text) for _, text in mine), default=0)
         head = max(map(width, self._headers[arm]))
         if self._tall:
             return max(value, beside, head), 0
-        beside += beside > 0
-        return value, max(beside, head - value)
+        return value, max(beside + (beside > 0), head - value)
 
     def lines(self) -> Iterator[str]:
+        align = right if self._tall else left
         for i, paint in ((0, self._style.bold), (1, self._style.dim)):
-            yield " " * self._label + "".join(
-                GAP + paint(right(self._headers[arm][i], sum(columns)))
-                if self._tall
-                else GAP + paint(left(self._headers[arm][i], sum(columns)))
+            heads = (
+                GAP + align(paint(self._headers[arm][i]), sum(columns))
                 for arm, columns in self._columns.items()
             )
-        for group in self._groups:
-            yield self._style.bold(group.title)
-            for row in group.rows:
-                yield from self._row(row)
-
-    def _row(self, row: Row) -> Iterator[str]:
-        empty = ("", "")
-        cells = {arm: self._cells.get((id(row), arm), empty) for arm in self._columns}
-        label = left(_label(row), self._label)
-        if not self._tall:
-            yield (
-                label
-                + "".join(
-                    GAP
-                    + right(text, self._columns[arm][0])
-                    + self._style.dim(left(f" {beside}" if beside else "", self._columns[arm][1]))
-                    for arm, (text, beside) in cells.items()
+            yield (" " * self._label + "".join(heads)).rstrip()
+        for title, rows in self._groups:
+            yield self._style.bold(title)
+            for label, cells in rows:
+                yield from self._row(
+                    label, {arm: cells.get(arm, ("", "")) for arm in self._columns}
                 )
-            ).rstrip()
-            return
-        yield label + "".join(
-            GAP + right(text, self._columns[arm][0]) for arm, (text, _) in cells.items()
-        )
-        if any(beside for _, beside in cells.values()):
-            yield " " * self._label + "".join(
-                GAP + self._style.dim(right(beside, self._columns[arm][0]))
-                for arm, (_, beside) in cells.items()
-            )
+
+    def _row(self, label: str, cells: Mapping[str, Texts]) -> Iterator[str]:
+        first, second = left(label, self._label), " " * self._label
+        for arm, (text, beside) in cells.items():
+            value, room = self._columns[arm]
+            first += GAP + right(text, value)
+            faint = self._style.dim(beside)
+            if self._tall:
+                second += GAP + right(faint, value)
+            else:
+                first += left(f" {faint}" if faint else "", room)
+        yield first.rstrip()
+        if self._tall and second.strip():
+            yield second.rstrip()
 
 
 def _stacked(
-    groups: Sequence[Group], headers: Mapping[str, tuple[str, str]], notes: Notes, style: Style
+    groups: Sequence[tuple[str, Sequence[Line]]],
+    headers: Mapping[str, tuple[str, str]],
+    style: Style,
 ) -> Iterator[str]:
     """One arm below the other."""
-    rows = [row for group in groups for row in group.rows]
-    label = max((width(_label(row)) for row in rows), default=0)
-    texts = {
-        (id(row), arm): _texts(cell, notes, style)
-        for row in rows
-        for arm, cell in row.cells.items()
-    }
-    value = max((width(text) for text, _ in texts.values()), default=0)
+    rows = [line for _, lines in groups for line in lines]
+    room = max((width(label) for label, _ in rows), default=0)
+    value = max((width(text) for _, cells in rows for text, _ in cells.values()), default=0)
     for i, (arm, (name, n)) in enumerate(headers.items()):
         if i:
             yield ""
         yield f"{style.bold(name)}  {style.dim(n)}"
-        for group in groups:
-            mine = [row for row in group.rows if arm in row.cells]
+        for title, lines in groups:
+            mine = [(label, cells[arm]) for label, cells in lines if arm in cells]
             if mine:
-                yield group.title
-            for row in mine:
-                text, beside = texts[id(row), arm]
-                line = f"{left(_label(row), label)}{GAP}{right(text, value)}"
-                yield f"{line} {style.dim(beside)}" if beside else line
+                yield title
+            for label, (text, beside) in mine:
+                yield f"{left(label, room)}{GAP}{right(text, value)} {style.dim(beside)}".rstrip()
 
 
-def _label(row: Row) -> str:
-    return f"  {row.label}, {row.unit}" if row.unit and "%" not in row.label else f"  {row.label}"
+def _line(row: Row, notes: Notes, style: Style, joined: bool) -> Line:
+    unit = f", {row.unit}" if row.unit else ""
+    cells = {arm: _texts(cell, notes, style, joined) for arm, cell in row.cells.items()}
+    return f"  {row.label}{unit}", cells
 
 
-def _texts(cell: Cell, notes: Notes, style: Style, *, joined: bool = False) -> tuple[str, str]:
-    """(value, what stands beside it): the interval, else why there is none.
-
-    ``joined``: a missing value and its reason are one text.
-    """
+def _texts(cell: Cell, notes: Notes, style: Style, joined: bool) -> Texts:
+    """``joined``: a missing value and its reason are one text."""
     reason = style.plain(cell.reason or "")
     if len(reason) > LONGEST_INLINE:
         reason = notes.mark(reason)

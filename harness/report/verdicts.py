@@ -43,9 +43,9 @@ def write_results(folder: Path, results: Verdicts, options: Options, lang: str) 
 def _lines(claim: Claim, result: Result, words: Words) -> list[str]:
     """A verdict in words, from the most important down."""
     lines = [
-        f"{claim.id}: {headline(result, words).upper() if words.lang == 'en' else headline(result, words)}"
+        f"{claim.id}: {headline(result, words)}",
+        f"  {words('claim.claim')}: {sentence(claim, words)} ({claim.file.source})",
     ]
-    lines.append(f"  {words('claim.claim')}: {sentence(claim, words)} ({claim.file.source})")
     lines += [f"  {text}" for text in (*grounds(claim, result, words), evidence(result, words))]
     for gate in result.gates:
         if gate.ok is False:

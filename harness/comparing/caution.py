@@ -1,0 +1,180 @@
+"""Are two runs comparable, and fit to judge? Each doubt in one line; some bar every gate."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness import validity
+from harness.store import Run
+
+Bars = Literal["none", "relative", "all"]
+
+OPTIONS = (
+    *("concurrency", "batch_size", "group", "workload", "warmup", "summary", "constrained"),
+    *("rate_limit", "timeout"),
+)
+"""Settings of a run that change what its figures mean."""
+
+APART = ("simulated", "time_scale", "slots", "timeout_s", "rate_limit")
+"""Facts of a provider that are compared elsewhere, as themselves or as the option they follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """One doubt. ``bars``: the gates that cannot be decided because of it: those on the change from
+    A to B (``relative``), or ``all``. ``name`` is for machines.
+    """
+
+    name: str
+    text: str
+    bars: Bars = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is said of a run. ``broken``: names of its validity checks that do not hold."""
+
+    folder: str
+    status: str
+    started: str | None
+    provider: dict[str, Any]
+    simulated: bool | None
+    time_scale: float
+    trials: int
+    broken: tuple[str, ...]
+
+    @property
+    def valid(self) -> bool:
+        return not self.broken
+
+
+def facts(run: Run) -> Facts:
+    """A run's manifest and validity. ``time_scale`` is 1 for a real model."""
+    manifest = run.manifest
+    provider: dict[str, Any] = manifest["provider"] or {}
+    segments = manifest["segments"]
+    checks = validity.check_run(run.records, run.blocks, planned=manifest["planned_trials"])
+    return Facts(
+        str(run.folder),
+        manifest["status"],
+        segments[0].get("started") if segments else None,
+        provider,
+        provider.get("simulated"),
+        float(provider.get("time_scale") or 1.0),
+        sum(not record.warmup for record in run.records),
+        tuple(check.name for check in checks if not check.ok),
+    )
+
+
+def cautions(a: Run, b: Run, about: tuple[Facts, Facts]) -> list[Caution]:
+    """Every doubt about comparing B with A, those that bar gates first."""
+    found = [*_unfit(about), *_other_world(about), *_other_work(a, b), *_other_settings(a, b)]
+    found += [*_other_provider(about), *_other_machine(a, b), *_other_time(a, b, about)]
+    return sorted(found, key=lambda caution: caution.bars == "none")
+
+
+def common_scenarios(a: Run, b: Run) -> frozenset[str]:
+    """Scenarios that are the same in both, by their digests (which cover the id)."""
+    kept = [run.manifest["scenarios"] for run in (a, b)]
+    return frozenset(
+        name
+        for name in kept[0].keys() & kept[1].keys()
+        if kept[0][name].get("digest") == kept[1][name].get("digest") is not None
+    )
+
+
+def _unfit(about: tuple[Facts, Facts]) -> Iterator[Caution]:
+    for label, bars, run in zip("AB", ("relative", "all"), about, strict=True):
+        if run.status != "complete":
+            yield Caution(f"interrupted_{label.lower()}", f"{label}: the run is not complete", bars)  # type: ignore[arg-type]
+        broken = [name for name in run.broken if name != "complete" or run.status == "complete"]
+        if broken:
+            text = f"{label}: the run is not valid: {', '.join(broken)} (see harness report)"
+            name = "unanswered" if broken == ["unanswered_share"] else "invalid"
+            yield Caution(f"{name}_{label.lower()}", text, bars)  # type: ignore[arg-type]
+
+
+def _other_world(about: tuple[Facts, Facts]) -> Iterator[Caution]:
+    a, b = about
+    if a.simulated is None or b.simulated is None:
+        yield Caution("provider_unknown", "a run does not say what model it used", "relative")
+    elif a.simulated != b.simulated:
+        kinds = {True: "simulated", False: "real"}
+        text = f"A is {kinds[a.simulated]}, B is {kinds[b.simulated]}"
+        yield Caution("simulated_against_real", text, "relative")
+    if a.time_scale != b.time_scale:
+        text = f"the time scale was {a.time_scale:g} in A, is {b.time_scale:g} in B"
+        yield Caution("time_scale", text, "relative")
+
+
+def _other_work(a: Run, b: Run) -> Iterator[Caution]:
+    names = [set(run.manifest["scenarios"]) for run in (a, b)]
+    common = common_scenarios(a, b)
+    if not common:
+        text = "no scenario is the same in both runs: they did different work, nothing is paired"
+        yield Caution("no_common_scenario", text, "relative")
+    elif names[0] | names[1] != common:
+        text = (
+            f"only the {len(common)} scenarios that are the same in both runs are compared: "
+            f"{len(names[0] - common)} of A and {len(names[1] - common)} of B are left out"
+        )
+        yield Caution("left_out", text)
+    if a.manifest["prompt_version"] != b.manifest["prompt_version"]:
+        text = (
+            f"the prompts were version {a.manifest['prompt_version']} in A, "
+            f"are {b.manifest['prompt_version']} in B"
+        )
+        yield Caution("prompt_version", text)
+
+
+def _other_settings(a: Run, b: Run) -> Iterator[Caution]:
+    old, new = a.manifest["config"], b.manifest["config"]
+    for key in OPTIONS:
+        if key in old and key in new and old[key] != new[key]:
+            option = "--" + key.replace("_", "-")
+            yield Caution(key, f"{option} was {_said(old[key])} in A, is {_said(new[key])} in B")
+
+
+def _other_provider(about: tuple[Facts, Facts]) -> Iterator[Caution]:
+    old, new = (facts.provider for facts in about)
+    keys = [key for key in dict.fromkeys((*old, *new)) if key not in APART]
+    differ = [key for key in keys if old.get(key) != new.get(key)]
+    if old and new and differ:
+        texts = [f"{key} {_said(old.get(key))} in A, {_said(new.get(key))} in B" for key in differ]
+        yield Caution("provider", f"another provider: {'; '.join(texts)}")
+
+
+def _other_machine(a: Run, b: Run) -> Iterator[Caution]:
+    old, new = (run.manifest["environment"] for run in (a, b))
+    differ = [
+        f"{key} {_said(old.get(key))} in A, {_said(new.get(key))} in B"
+        for key in ("system", "cpus", "memory_gb", "python", "harness")
+        if old.get(key) != new.get(key)
+    ]
+    hosts = [_hosts(run.manifest["segments"]) for run in (a, b)]
+    if hosts[0] != hosts[1]:
+        differ.append(f"host {', '.join(hosts[0])} in A, {', '.join(hosts[1])} in B")
+    if differ:
+        yield Caution("environment", f"another machine or version: {'; '.join(differ)}")
+
+
+def _hosts(segments: Sequence[dict[str, Any]]) -> list[str]:
+    return sorted({str(segment.get("host", "unknown")) for segment in segments})
+
+
+def _other_time(a: Run, b: Run, about: tuple[Facts, Facts]) -> Iterator[Caution]:
+    if a.folder.resolve() == b.folder.resolve():
+        yield Caution("same_run", "A and B are the same run: differences are none of its own")
+        return
+    old, new = (facts.started for facts in about)
+    if old and new and old > new:
+        yield Caution("order", "A was made after B; A is meant to be the older one")
+    yield Caution(
+        "drift",
+        "drift between runs is not controlled: arms of one run are interleaved, two runs are not "
+        f"(A began {old or 'at an unknown time'}, B {new or 'at an unknown time'})",
+    )
+
+
+def _said(value: object) -> str:
+    return {None: "not set", True: "on", False: "off"}.get(value) or str(value)  # type: ignore[call-overload, no-any-return]

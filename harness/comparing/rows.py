@@ -1,0 +1,293 @@
+"""One pipeline in two runs: a row for each metric, from the records alone."""
+
+import math
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from harness import estimands
+from harness.comparing.expression import METRICS
+from harness.comparing.ratios import Between, Mean, Readings, means_of, paired, unpaired
+from harness.records import TrialRecord
+from harness.stats import compare, estimate
+from harness.stats import sample as sm
+from harness.store import Run
+from harness.validity import UNANSWERED_SHARE
+
+ESTIMANDS = {
+    "gm": "response_time_gm",
+    "mean": "response_time_mean",
+    "p50": "response_time_p50",
+    "p95": "response_time_p95",
+    "p99": "response_time_p99",
+    "ttft": "ttft_gm",
+    "makespan": "makespan",
+    "throughput": "throughput",
+    "success": "success",
+    "cpu": "cpu_s",
+}
+QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+PER_BLOCK = ("makespan", "throughput", "cpu")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One metric of a pipeline in both runs.
+
+    ``a``, ``b``: seconds, trials per second, or a share of trials; None where the data cannot give
+    them. ``change`` and its interval ``lo``, ``hi``: percent of A, for success points; each None
+    when unknown. ``ratio``: B/A; None for success. ``n``: replicates, ``counts``: the same in
+    words. ``hold``: why no gate may rest on this row; None when one may.
+    """
+
+    metric: str
+    a: float | None
+    b: float | None
+    ratio: float | None
+    change: float | None
+    lo: float | None
+    hi: float | None
+    n: int
+    counts: str
+    method: str
+    warnings: tuple[str, ...]
+    hold: str | None = None
+
+    @property
+    def unit(self) -> Literal["%", "points"]:
+        return "points" if self.metric == "success" else "%"
+
+    @property
+    def estimand(self) -> str:
+        return ESTIMANDS[self.metric]
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A pipeline of a run, and the scenarios that are compared (warm-up is left out)."""
+
+    run: Run
+    name: str
+    scenarios: AbstractSet[str]
+
+    def trials(self) -> list[TrialRecord]:
+        return [
+            record
+            for record in self.run.records
+            if record.pipeline == self.name
+            and not record.warmup
+            and record.scenario in self.scenarios
+        ]
+
+    def readings(self, measure: sm.Measure) -> dict[str, list[tuple[int, float]]]:
+        """Scenario → (round, seconds) of the answered trials."""
+        found: dict[str, list[tuple[int, float]]] = {}
+        for record in self.trials():
+            value: float | None = getattr(record, measure) if record.answered else None
+            if value is not None:
+                found.setdefault(record.scenario, []).append((record.repeat, value))
+        return found
+
+    def quantile_sample(self, label: str) -> sm.Sample:
+        """Response times with time-outs as +∞."""
+        return replace(
+            sm.sample(self.trials(), self.name, timeouts_as_inf=True),
+            pipeline=label,
+        )
+
+    def unanswered(self) -> tuple[int, int]:
+        """(trials without an answer, trials), cancelled ones left out."""
+        counted = [record for record in self.trials() if record.outcome != "cancelled"]
+        return sum(not record.answered for record in counted), len(counted)
+
+    def block_values(self, metric: str) -> dict[int, float]:
+        """Block → value, whole blocks only."""
+        cut = sm.cut_blocks(self.run.records)
+        if metric == "cpu":
+            used = estimands.resource(self.run.blocks, self.name, "cpu_s")
+            return {block: value for block, value in used.items() if block not in cut}
+        measure: sm.BlockMeasure = "makespan" if metric == "makespan" else "throughput"
+        found = sm.block_values(self.run.records, self.name, measure)
+        return dict(zip(found.blocks.tolist(), found.values.tolist(), strict=True))
+
+    def block_trials(self) -> dict[int, list[TrialRecord]]:
+        """Block → this arm's trials in it, of every scenario."""
+        found: dict[int, list[TrialRecord]] = {}
+        for record in self.run.records:
+            if record.pipeline == self.name and not record.warmup:
+                found.setdefault(record.block, []).append(record)
+        return found
+
+
+def compare_arms(a: Arm, b: Arm, confidence: float) -> list[Row]:
+    """A row for each metric of METRICS, in that order.
+
+    Arms whose ``scenarios`` are the same names are paired over them; otherwise the runs did
+    different work and everything is unpaired.
+    """
+    matched = a.scenarios == b.scenarios
+    difference = _success(a, b, matched, confidence)
+    hold = _unequal(a, b, difference)
+    rows = []
+    for metric in METRICS:
+        if metric == "success":
+            rows.append(difference)
+        elif metric in QUANTILES:
+            rows.append(_quantile(a, b, metric, confidence))
+        elif metric in PER_BLOCK:
+            rows.append(_per_block(a, b, metric, matched, confidence))
+        else:
+            rows.append(_per_trial(a, b, metric, matched, confidence))
+    return [
+        row if row.metric == "success" or row.hold else replace(row, hold=hold) for row in rows
+    ]
+
+
+def _unequal(a: Arm, b: Arm, success: Row) -> str | None:
+    """Why times and rates of the two cannot be weighed: failures hide in them."""
+    for label, arm in (("A", a), ("B", b)):
+        lost, trials = arm.unanswered()
+        if trials and lost / trials > UNANSWERED_SHARE:
+            return f"{label}: {lost} of {trials} trials got no answer, more than 5 %"
+    if success.hi is not None and success.hi < 0:
+        return "B has fewer right answers"
+    return None
+
+
+def _per_trial(a: Arm, b: Arm, metric: str, matched: bool, confidence: float) -> Row:
+    measure: sm.Measure = "ttft" if metric == "ttft" else "response_time"
+    mean: Mean = "arithmetic" if metric == "mean" else "geometric"
+    sides = a.readings(measure), b.readings(measure)
+    if metric == "ttft" and not all(sides):
+        return _none(metric, "not streamed in both runs", f"{0} scenarios")
+    return _row(metric, _between(*sides, mean, metric, matched, confidence))
+
+
+def _between(
+    a: Readings, b: Readings, mean: Mean, metric: str, matched: bool, confidence: float
+) -> Between:
+    if matched:
+        return paired(a, b, mean, ESTIMANDS[metric], confidence)
+    if any(value <= 0 for side in (a, b) for found in side.values() for _, value in found):
+        return unpaired([0.0], [0.0], mean, ESTIMANDS[metric], confidence, "scenarios")
+    of = [means_of(side, mean) for side in (a, b)]
+    return unpaired(of[0], of[1], mean, ESTIMANDS[metric], confidence, "scenarios")
+
+
+def _quantile(a: Arm, b: Arm, metric: str, confidence: float) -> Row:
+    p = QUANTILES[metric]
+    samples = a.quantile_sample("A"), b.quantile_sample("B")
+    counts = f"{samples[0].n} + {samples[1].n} trials"
+    if any(sample.n and sample.values.min() <= 0 for sample in samples):
+        return _none(metric, "a value is not positive: no ratio", counts)
+    alone = [estimate.quantile(sample.values, p, confidence) for sample in samples]
+    levels = [
+        None if found.lo is None or found.hi is None else _finite(found.point) for found in alone
+    ]
+    found = compare.quantile_ratio(samples[0], samples[1], p, confidence)
+    row = _row(metric, Between(levels[0], levels[1], found, counts))
+    return row if min(sample.n for sample in samples) else replace(row, counts=counts)
+
+
+def _per_block(a: Arm, b: Arm, metric: str, matched: bool, confidence: float) -> Row:
+    """Paired over scenarios where each block is one scenario, else unpaired over blocks."""
+    values = a.block_values(metric), b.block_values(metric)
+    trials = a.block_trials(), b.block_trials()
+    if not all(values):
+        return _none(metric, "no whole block in one of the runs", "0 blocks")
+    single = [
+        all(len({trial.scenario for trial in found}) == 1 for found in side.values())
+        for side in trials
+    ]
+    if matched and all(single):
+        readings = [
+            _by_scenario(side, found, arm.scenarios)
+            for side, found, arm in zip(values, trials, (a, b), strict=True)
+        ]
+        return _row(metric, _between(*readings, "geometric", metric, matched, confidence))
+    found = unpaired(
+        list(values[0].values()),
+        list(values[1].values()),
+        "geometric",
+        ESTIMANDS[metric],
+        confidence,
+        "blocks",
+    )
+    return replace(_row(metric, found), hold=_other_blocks(*trials, metric))
+
+
+def _by_scenario(
+    values: Mapping[int, float],
+    trials: Mapping[int, Sequence[TrialRecord]],
+    scenarios: AbstractSet[str],
+) -> Readings:
+    found: dict[str, list[tuple[int, float]]] = {}
+    for block, value in values.items():
+        if block in trials and trials[block][0].scenario in scenarios:
+            first = trials[block][0]
+            found.setdefault(first.scenario, []).append((first.repeat, value))
+    return found
+
+
+def _other_blocks(
+    a: Mapping[int, Sequence[TrialRecord]], b: Mapping[int, Sequence[TrialRecord]], metric: str
+) -> str | None:
+    """Why whole blocks of two runs are not alike; None when they are."""
+    work = [{trial.scenario for found in side.values() for trial in found} for side in (a, b)]
+    if work[0] != work[1]:
+        return "the blocks of the runs hold other scenarios"
+    sizes = [max(len(found) for found in side.values()) for side in (a, b)]
+    if metric == "makespan" and sizes[0] != sizes[1]:
+        return f"blocks of {sizes[0]} trials in A, of {sizes[1]} in B"
+    return None
+
+
+def _success(a: Arm, b: Arm, matched: bool, confidence: float) -> Row:
+    right = [sm.successes(arm.trials(), arm.name) for arm in (a, b)]
+    if not matched:
+        right = [replace(found, by_scenario={}) for found in right]
+    found = compare.success_difference(right[0], right[1], confidence)
+    rates = [side.k / side.n if side.n else None for side in right]
+    return Row(
+        "success",
+        rates[0],
+        rates[1],
+        None,
+        _times(100, found.point),
+        _times(100, found.lo),
+        _times(100, found.hi),
+        found.n,
+        f"{right[0].n} + {right[1].n} trials",
+        found.method,
+        found.warnings,
+    )
+
+
+def _row(metric: str, between: Between) -> Row:
+    found = between.comparison
+    return Row(
+        metric,
+        between.a,
+        between.b,
+        _finite(found.ratio),
+        _finite(found.change_percent),
+        None if found.lo is None else 100 * (found.lo - 1),
+        None if found.hi is None else 100 * (found.hi - 1),
+        found.n,
+        between.counts,
+        found.method,
+        found.warnings,
+    )
+
+
+def _none(metric: str, why: str, counts: str) -> Row:
+    return Row(metric, None, None, None, None, None, None, 0, counts, "none", (why,))
+
+
+def _times(factor: float, value: float | None) -> float | None:
+    return None if value is None else factor * value
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,128 @@
+"""The client by itself: the same arms against a server that answers at once, at twice the load."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+
+from harness.clock import Clock, MonotonicClock
+from harness.errors import InputError
+from harness.execute import Plan
+from harness.gates import ClientReplay
+from harness.monitor import Monitor
+from harness.pipelines import Dispatch
+from harness.providers import ProviderSettings, make_provider
+from harness.records import Answer, BlockRecord, TrialRecord
+from harness.runner import run_blocks
+from harness.trial import Arm
+from harness.workload import Block, Workload
+
+REPLAYS = 40  # trials of each arm at least
+
+
+class _Nowhere:
+    """A sink that keeps records in memory only."""
+
+    def __init__(self) -> None:
+        self.records: list[TrialRecord] = []
+        self.blocks: list[BlockRecord] = []
+
+    def append(self, record: TrialRecord, answers: Sequence[Answer]) -> None:
+        self.records.append(record)
+
+    def append_block(self, block: BlockRecord) -> None:
+        self.blocks.append(block)
+
+
+async def replay_client(plan: Plan, rate: float, clock: Clock | None = None) -> ClientReplay:
+    """Run the arms of ``plan`` against a server that answers at once, at ``rate`` trials a second
+    (twice what was measured), to see what the client itself adds and uses.
+    """
+    clock = clock or MonotonicClock()
+    monitor, sink = Monitor(clock), _Nowhere()
+    scenarios = list(plan.scenarios.values())
+    specs = [spec for spec in plan.specs if not spec.name.endswith("@aa")]
+    with _null_server(specs[0].provider) as null:
+        provider = make_provider(null, clock, scenarios)
+        await provider.open()
+        await monitor.start()
+        try:
+            arms = {
+                spec.name: Arm(
+                    spec.name,
+                    spec.pipeline,
+                    _paced(spec.dispatch),
+                    slots=max(2 * spec.slots, 8),
+                    provider=provider,
+                    scenarios=plan.scenarios,
+                    clock=clock,
+                    seed=plan.seed,
+                )
+                for spec in specs
+            }
+            names = list(plan.scenarios)
+            workload = Workload("rate", rate=rate, arrival="constant")
+            moments = tuple(workload.offsets(len(names), ()) or ())
+            rounds = 1 + -(-REPLAYS // len(names))  # the first warms up
+            blocks = [
+                Block(i, i, i == 0, tuple(names), tuple(arms), moments) for i in range(rounds)
+            ]
+            await run_blocks(
+                blocks,
+                arms,
+                workload,
+                clock=clock,
+                monitor=monitor,
+                sink=sink,
+                segment=0,
+                finished=(),
+                cancelled={},
+                progress=lambda record: None,
+            )
+        finally:
+            await monitor.stop()
+            await provider.close()
+    kept = [block for block in sink.blocks if not block.warmup]
+    times = [
+        time
+        for record in sink.records
+        if not record.warmup and (time := record.response_time) is not None
+    ]
+    wall = sum(block.ended - block.started for block in kept)
+    if not times or not wall:
+        return ClientReplay(None, None, None)
+    p50, p99 = np.quantile(times, [0.5, 0.99])
+    cpu = sum(block.cpu_s for block in kept) / wall
+    return ClientReplay(p99_s=float(p99), p50_s=float(p50), cpu_share=cpu)
+
+
+def _paced(dispatch: Dispatch) -> Dispatch:
+    """Batches would hold answers back on purpose; what is looked for is the client's own delay."""
+    return "tasks" if dispatch == "batches" else dispatch
+
+
+@contextmanager
+def _null_server(settings: ProviderSettings) -> Iterator[ProviderSettings]:
+    """The same way of calling, to a model that answers at once."""
+    if settings.spec.partition(":")[0] == "sim":
+        yield replace(settings, spec="sim:null", time_scale=1.0, overrides=NO_OVERRIDES)
+        return
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", "simulate", "--profile", "null"],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line.startswith("listening on "):
+            raise InputError("the null server for the client's replay did not start")
+        yield replace(settings, spec=line.split()[-1], model=None)
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()  # type: ignore[union-attr]
