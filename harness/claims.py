@@ -88,9 +88,12 @@ class Variance(_Table):
 
 
 class Budget(_Table):
-    """The most a claim may take: blocks that count, and minutes by the wall clock."""
+    """What a claim may take: blocks that count, at most and (if it can tell) at least; minutes by
+    the wall clock.
+    """
 
     blocks: Annotated[int, Field(ge=2)] = 120
+    least: Annotated[int, Field(ge=2)] = 12
     minutes: Positive = 10.0
 
 

@@ -180,6 +180,34 @@ def _add_report(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser.set_defaults(handler="report")
 
 
+def _add_compare(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = _command(
+        commands,
+        "compare",
+        "Compare two runs, A (old) and B (new), and hold gates against what changed.",
+        "harness compare reports/main reports/branch --gate 'p95<=+5%' --junit gates.xml",
+    )
+    add = parser.add_argument
+    add("run_a", metavar="RUN_A", help="folder of the old run")
+    add("run_b", metavar="RUN_B", help="folder of the new run")
+    add(
+        "--gate",
+        action="append",
+        metavar="EXPR",
+        help="such as 'p95<=+5%%', 'success>=-2' (points) or 'p95<8s'; may be given several times; "
+        "exit 0 all hold, 1 one is broken, 3 one is undecided",
+    )
+    add(
+        "--pipelines",
+        type=_names,
+        metavar="OLD=NEW,..",
+        help="pipelines to compare, by one name or by theirs in A and B (default: all in both)",
+    )
+    add("--markdown", metavar="F", help="write the comparison for a pull request into F")
+    add("--junit", metavar="F", help="write the gates as JUnit XML into F")
+    parser.set_defaults(handler="compare")
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Every command with its options."""
     parser = _Parser(
@@ -190,7 +218,15 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"harness {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
-    for add in (_add_run, _add_claim, _add_simulate, _add_scenarios, _add_show, _add_report):
+    for add in (
+        _add_run,
+        _add_claim,
+        _add_simulate,
+        _add_scenarios,
+        _add_show,
+        _add_report,
+        _add_compare,
+    ):
         add(commands)
     return parser
 

@@ -135,12 +135,20 @@ class Experiment:
     def _needed(self, claim: Claim, data: Data, round_size: int) -> int:
         """Blocks to run to. Only the spread is looked at, never the direction."""
         found = measure(claim, self.arms[claim.id], data)
-        most = claim.file.budget.blocks
+        budget = claim.file.budget
         sd = found.sd if isinstance(found, Comparison) else _relative_sd(found)
+        if claim.file.estimand == "success":
+            return budget.blocks  # whose spread depends on the direction
         if not sd:
-            return most if claim.file.estimand == "success" else min(most, 12)
-        confidence = claim.file.confidence
-        return power.reestimated_n(sd, line_of(claim), most, round_size, confidence)
+            return min(budget.blocks, budget.least)
+        return power.reestimated_n(
+            sd,
+            line_of(claim),
+            budget.blocks,
+            round_size,
+            claim.file.confidence,
+            n_min=min(budget.least, budget.blocks),
+        )
 
     def sequential_g(self, claim: Claim) -> float | None:
         """The sequence's g for a claim that is run by the sequential rule, else None."""

@@ -17,6 +17,7 @@ from harness.pipelines import Dispatch
 from harness.providers import ProviderSettings, make_provider
 from harness.records import Answer, BlockRecord, TrialRecord
 from harness.runner import run_blocks
+from harness.simulator.profile import NO_OVERRIDES
 from harness.trial import Arm
 from harness.workload import Block, Workload
 

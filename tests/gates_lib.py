@@ -20,6 +20,16 @@ BEATS = 100
 REPLAY = ClientReplay(p99_s=0.004, p50_s=0.002, cpu_share=0.3)
 
 
+class _Where(TypedDict):
+    scenario: str
+    repeat: int
+    block: int
+    position: int
+    warmup: bool
+    start: float
+    took: float
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A clean experiment on latency, and the faults to plant in it.
@@ -158,7 +168,7 @@ def recorded(rng: np.random.Generator, drawn: Drawn) -> Run:
     for i, places in enumerate(drawn.places):
         repeat, place = divmod(i, plan.scenarios)
         for position, arm in enumerate(np.argsort(places).tolist()):
-            outcome: Outcome = "ok" if drawn.right[i, arm] else "wrong"
+            answer: Outcome = "ok" if drawn.right[i, arm] else "wrong"
             took = float(drawn.seconds[i, arm])
             common: _Where = {
                 "scenario": f"s{place}",
@@ -173,7 +183,7 @@ def recorded(rng: np.random.Generator, drawn: Drawn) -> Run:
                 trial(
                     ARMS[arm],
                     **common,
-                    outcome=outcome if drawn.answered[i, arm] else "error",
+                    outcome=answer if drawn.answered[i, arm] else "error",
                     tokens=int(drawn.tokens[i, arm]),
                     slip=float(slips[i, arm]),
                 )
@@ -186,16 +196,6 @@ def recorded(rng: np.random.Generator, drawn: Drawn) -> Run:
 def experiment(rng: np.random.Generator, plan: Plan) -> Run:
     """An experiment's records."""
     return recorded(rng, draw(rng, plan))
-
-
-class _Where(TypedDict):
-    scenario: str
-    repeat: int
-    block: int
-    position: int
-    warmup: bool
-    start: float
-    took: float
 
 
 def trial(

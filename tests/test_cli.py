@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from harness import commands
 from harness.cli import main, make_parser
 from harness.exit_codes import INVALID, OK, REFUTED, WRONG_INPUT
 from harness.store import MANIFEST
@@ -20,7 +21,9 @@ from tests.runs import KEY, SHORT, finish, manifest, simulator, start, write
 from tests.stats.build import trial
 
 FAST = ("--scenarios", SHORT, "--time-scale", "0.001", "--repeats", "1", "--warmup", "0")
-COMMANDS = ("run", "simulate", "scenarios", "show", "report")
+COMMANDS = sorted(
+    path.stem for path in Path(commands.__file__).parent.glob("*.py") if path.stem != "__init__"
+)
 
 
 @dataclass

@@ -17,6 +17,7 @@ from harness.store import LINES, MANIFEST, RECORDS, read_answers, read_manifest,
 from tests.runs import SHORT, count_lines, finish, pause, start, until_recorded
 
 KILLS = 10
+PROMPT = 3.0  # seconds, on a machine that has other things to do
 PLANNED = 8 * 3 * 5  # scenarios, pipelines, rounds
 PROFILE = """\
 [edit]
@@ -130,7 +131,7 @@ def test_interrupted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         code, out, err = finish(child)
         assert (code, err) == (INTERRUPTED, "")
         check_interrupted(folder, json.loads(out))
-        assert delay(folder, sent[number]) < 1
+        assert delay(folder, sent[number]) < PROMPT
         cancelled = [t for t in read_run(folder).records if t.outcome == "cancelled"]
         resume(folder, capsys)
         records = check_whole(folder)
@@ -172,7 +173,7 @@ def test_a_blocking_call_does_not_hold_up_the_end(tmp_path: Path) -> None:
     sent = datetime.datetime.now(datetime.UTC)
     code, _, err = finish(child)
     assert (code, err) == (INTERRUPTED, "")
-    assert delay(folder, sent) < 1
+    assert delay(folder, sent) < PROMPT
     (trial,) = read_run(folder).records
     assert (trial.outcome, trial.pipeline, trial.done) == ("cancelled", "sync", None)
     assert (folder / "summary.json").exists()

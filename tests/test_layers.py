@@ -34,8 +34,8 @@ LAYERS = """
     validity estimands
     claims
     gates
-    judge summary
-    session experiments
+    judge summary comparing
+    session experiments planning replay
     report
     commands
     cli
@@ -123,7 +123,7 @@ def test_the_engine_knows_no_prompt_model_or_score(module: str) -> None:
     assert not known & {"prompt", "edits", "scenario", "checks", "simulator", "providers"}
 
 
-@pytest.mark.parametrize("module", ["stats", "validity", "estimands", "summary"])
+@pytest.mark.parametrize("module", ["stats", "validity", "estimands", "summary", "comparing"])
 def test_figures_need_only_records(module: str) -> None:
     running = {"providers", "pipelines", "simulator", "trial", "runner", "session", "dispatch"}
     assert not _reach(module) & running

@@ -84,14 +84,15 @@ def common_scenarios(a: Run, b: Run) -> frozenset[str]:
 
 
 def _unfit(about: tuple[Facts, Facts]) -> Iterator[Caution]:
-    for label, bars, run in zip("AB", ("relative", "all"), about, strict=True):
+    reach: tuple[Bars, Bars] = ("relative", "all")
+    for label, bars, run in zip("AB", reach, about, strict=True):
         if run.status != "complete":
-            yield Caution(f"interrupted_{label.lower()}", f"{label}: the run is not complete", bars)  # type: ignore[arg-type]
+            yield Caution(f"interrupted_{label.lower()}", f"{label}: the run is not complete", bars)
         broken = [name for name in run.broken if name != "complete" or run.status == "complete"]
         if broken:
             text = f"{label}: the run is not valid: {', '.join(broken)} (see harness report)"
             name = "unanswered" if broken == ["unanswered_share"] else "invalid"
-            yield Caution(f"{name}_{label.lower()}", text, bars)  # type: ignore[arg-type]
+            yield Caution(f"{name}_{label.lower()}", text, bars)
 
 
 def _other_world(about: tuple[Facts, Facts]) -> Iterator[Caution]:
@@ -177,4 +178,8 @@ def _other_time(a: Run, b: Run, about: tuple[Facts, Facts]) -> Iterator[Caution]
 
 
 def _said(value: object) -> str:
-    return {None: "not set", True: "on", False: "off"}.get(value) or str(value)  # type: ignore[call-overload, no-any-return]
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)

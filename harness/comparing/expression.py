@@ -43,12 +43,6 @@ class Gate:
         """Whether it bounds the change from A to B, not B itself."""
         return self.unit in ("%", "points")
 
-    def inside(self, value: float) -> bool:
-        """Whether ``value`` keeps to the limit; NaN does not."""
-        if self.op in ("<=", "<"):
-            return value <= self.limit if self.op == "<=" else value < self.limit
-        return value >= self.limit if self.op == ">=" else value > self.limit
-
 
 def parse_gates(texts: Sequence[str]) -> list[Gate]:
     """All gates, in the order given; one text may hold several with commas between them.

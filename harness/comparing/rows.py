@@ -27,6 +27,7 @@ ESTIMANDS = {
     "success": "success",
     "cpu": "cpu_s",
 }
+CONFIDENCE = 0.95
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 PER_BLOCK = ("makespan", "throughput", "cpu")
 
@@ -120,13 +121,12 @@ class Arm:
         return found
 
 
-def compare_arms(a: Arm, b: Arm, confidence: float) -> list[Row]:
+def compare_arms(a: Arm, b: Arm, confidence: float, *, matched: bool) -> list[Row]:
     """A row for each metric of METRICS, in that order.
 
-    Arms whose ``scenarios`` are the same names are paired over them; otherwise the runs did
-    different work and everything is unpaired.
+    ``matched``: the arms' scenarios are the same, and are paired; otherwise the runs did different
+    work and everything is unpaired.
     """
-    matched = a.scenarios == b.scenarios
     difference = _success(a, b, matched, confidence)
     hold = _unequal(a, b, difference)
     rows = []
@@ -139,9 +139,7 @@ def compare_arms(a: Arm, b: Arm, confidence: float) -> list[Row]:
             rows.append(_per_block(a, b, metric, matched, confidence))
         else:
             rows.append(_per_trial(a, b, metric, matched, confidence))
-    return [
-        row if row.metric == "success" or row.hold else replace(row, hold=hold) for row in rows
-    ]
+    return [row if row.metric == "success" or row.hold else replace(row, hold=hold) for row in rows]
 
 
 def _unequal(a: Arm, b: Arm, success: Row) -> str | None:
@@ -160,7 +158,7 @@ def _per_trial(a: Arm, b: Arm, metric: str, matched: bool, confidence: float) ->
     mean: Mean = "arithmetic" if metric == "mean" else "geometric"
     sides = a.readings(measure), b.readings(measure)
     if metric == "ttft" and not all(sides):
-        return _none(metric, "not streamed in both runs", f"{0} scenarios")
+        return _none(metric, "not streamed in both runs", "0 scenarios")
     return _row(metric, _between(*sides, mean, metric, matched, confidence))
 
 
@@ -205,7 +203,9 @@ def _per_block(a: Arm, b: Arm, metric: str, matched: bool, confidence: float) ->
             _by_scenario(side, found, arm.scenarios)
             for side, found, arm in zip(values, trials, (a, b), strict=True)
         ]
-        return _row(metric, _between(*readings, "geometric", metric, matched, confidence))
+        return _row(
+            metric, _between(readings[0], readings[1], "geometric", metric, True, confidence)
+        )
     found = unpaired(
         list(values[0].values()),
         list(values[1].values()),
@@ -277,8 +277,20 @@ def _row(metric: str, between: Between) -> Row:
         found.n,
         between.counts,
         found.method,
-        found.warnings,
+        _merged(found.warnings),
     )
+
+
+def _merged(warnings: Sequence[str]) -> tuple[str, ...]:
+    """``A: x`` and ``B: x`` as ``A and B: x``."""
+    both = {
+        text[3:] for text in warnings if text.startswith("A: ") and f"B: {text[3:]}" in warnings
+    }
+    found = [
+        f"A and B: {text[3:]}" if text[3:] in both and text[:3] in ("A: ", "B: ") else text
+        for text in warnings
+    ]
+    return tuple(dict.fromkeys(found))
 
 
 def _none(metric: str, why: str, counts: str) -> Row:

@@ -1,7 +1,7 @@
 """Gates on the evidence: does an arm agree with itself, are time, work and success comparable?
 
-On clean runs all gates together may fail in 3 % at most. The levels share that out, and no gate asks
-for an interval to be narrow but G1: clean answers of uneven length would rarely pass "within ±5 %".
+On clean runs all gates together may fail in 3 % at most. The levels share that out, and none but G1
+asks for a narrow interval: clean answers of uneven length would rarely pass "within ±5 %".
 
 Blocks that catch a fault 4 times in 5 (simulated; CV the coefficient of variation of a time, s the
 standard deviation of a log ratio, in rounds of six scenarios):
@@ -9,8 +9,8 @@ standard deviation of a log ratio, in rounds of six scenarios):
 - 10 % bias of A′: 55 at CV .2, ρ .5
 - 10 % linear drift of an arm: 12·(3.8·s/.095)², so 100 at s = .07, 200 at .1 and 750 at .2
 - first round 30 % slower: 60 at CV .2, ρ .5; 18 at CV .15, ρ 0
-- 10 % more tokens: 24 where the tokens of an answer vary by 7 %, 75 where by 13 %
-- 5 points more failures: 180 unanswered, 210 wrong where none were before; 300 where 1 % were wrong
+- 10 % more tokens: 24 where the tokens of an answer vary by 7 %, 80 where by 13 %
+- 5 points more failures: 180 unanswered, 210 wrong where none were before; 330 where 1 % were wrong
   before, 1,000 where 8 % were
 """
 

@@ -38,20 +38,22 @@ def trend(d: Floats, level: float) -> Margin | None:
 
     Least squares on the order, limit t(n − 2)·se. Assumes independent normal errors.
     """
-    if d.size < 3:
+    n = d.size
+    if n < 3:
         return None
-    from scipy import stats
-
-    fit = stats.linregress(np.linspace(0, 1, d.size), d)
-    return Margin(float(fit.slope), _t(level, d.size - 2) * float(fit.stderr))
+    x = np.linspace(-0.5, 0.5, n)
+    slope = float(x @ d / (x @ x))
+    e = d - d.mean() - slope * x
+    return Margin(slope, _t(level, n - 2) * math.sqrt(e @ e / (n - 2) / (x @ x)))
 
 
 def first_round(records: Iterable[TrialRecord], level: float) -> Margin | None:
     """Log response times of the first round less those of the others, all arms pooled.
 
     Times are centred per arm and scenario and averaged by block, as the arms of a block rise
-    together. Only a slower first round counts, so ``level`` is one-sided. Pooled t; df = N − B − 1 for N blocks, B of them in a round: centring takes B means,
-    the difference one. None with one round or no df left.
+    together. Only a slower first round counts, so ``level`` is one-sided. Pooled t;
+    df = N − B − 1 for N blocks, B of them in a round: centring takes B means, the difference one.
+    None with one round or no df left.
     """
     found = [
         (record, math.log(time))

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from harness.gates.base import ROUNDING
 from harness.records import TrialRecord
 from harness.stats.compare import by_group
 from harness.stats.sample import Floats, Ints, Pairs
@@ -43,8 +44,10 @@ def position_effect(pairs: Pairs, places: Positions) -> tuple[float, float] | No
         return None
     from scipy import stats
 
-    logs = np.log(pairs.candidate) - np.log(pairs.baseline)
-    fit = stats.linregress(shift - shift.mean(), by_group(logs, pairs.blocks))
+    d = by_group(np.log(pairs.candidate) - np.log(pairs.baseline), pairs.blocks)
+    if np.ptp(d) <= ROUNDING:
+        return 1.0, 0.0
+    fit = stats.linregress(shift - shift.mean(), d)
     return float(fit.pvalue), float(fit.slope)
 
 

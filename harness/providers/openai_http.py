@@ -153,7 +153,6 @@ class HttpProvider:
                 body=body,
                 headers=headers,
                 preload_content=False,
-                redirect=False,
                 timeout=urllib3.Timeout(total=self._timeout, connect=min(CONNECT_S, self._timeout)),
             )
             trace.status = response.status

@@ -10,6 +10,7 @@ Lang: TypeAlias = Literal["en", "ko"]
 LANGS: tuple[Lang, ...] = ("en", "ko")
 
 _FEW = re.compile(r"n = (\d+) < (\d+)")
+_WARNINGS = ("equal_bounds", "zero_mean", "blocks_at_zero", "dependent", "quantile_edge")
 _EQUAL = re.compile(r"all (\d+) values are equal.*")
 
 
@@ -67,7 +68,7 @@ class Words:
             return warning
         if match := _EQUAL.fullmatch(warning):
             return self("reason.equal", n=match[1])
-        for key in ("zero_mean", "blocks_at_zero", "dependent", "quantile_edge"):
+        for key in _WARNINGS:
             if warning == texts()[f"reason.{key}"][0]:
                 return self(f"reason.{key}")
         return warning

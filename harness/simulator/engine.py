@@ -72,7 +72,7 @@ class Engine:
         self.profile = profile.model_copy(update={"answers": answers})
         self.seed = seed
         self.time_scale = time_scale
-        self._served = 0
+        self._served = itertools.count()
         self._known: dict[str, Known] = {}
         self._arrivals = itertools.count()
 
@@ -119,8 +119,7 @@ class Engine:
 
     def _scale(self) -> float:
         """What a drawn time is multiplied by for this call; counts the call as served."""
-        drift = 1 + self.overrides.drift_per_call * self._served
-        self._served += 1
+        drift = 1 + self.overrides.drift_per_call * next(self._served)
         return self.time_scale * self.overrides.latency_factor * max(drift, 0.0)
 
     def _fault(self, rng: random.Random, draw: str) -> Fault | None:

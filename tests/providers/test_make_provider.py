@@ -16,7 +16,8 @@ def settings(spec: str, **more: object) -> ProviderSettings:
 
 
 @pytest.mark.parametrize(
-    ("spec", "profile"), [("sim", "default"), ("sim:", "default"), ("sim:report-2025", "report-2025")]
+    ("spec", "profile"),
+    [("sim", "default"), ("sim:", "default"), ("sim:report-2025", "report-2025")],
 )
 def test_the_simulator(spec: str, profile: str) -> None:
     provider = make_provider(settings(spec, time_scale=0.5), ManualClock(), [])

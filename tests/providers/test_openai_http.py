@@ -437,14 +437,17 @@ async def test_connections_are_kept_alive() -> None:
     app.router.add_route("*", "/{any:.*}", serve)
     clock = MonotonicClock()
     async with serve_app(app) as url:
-        for reuse, expected in ((True, 2), (False, 4)):
+        # One connection blocks and one does not; anew after each stream; or anew for every call.
+        for reuse, keep, expected in ((True, True, 2), (False, True, 4), (True, False, 6)):
             peers.clear()
-            provider = HttpProvider(f"{url}/v1", clock, timeout=5.0, reuse_after_stream=reuse)
+            provider = HttpProvider(
+                f"{url}/v1", clock, timeout=5.0, reuse_after_stream=reuse, keepalive=keep
+            )
             async with opened(provider):
                 for way in (*WHOLE_WAYS, "streaming", "streaming", *WHOLE_WAYS):
                     assert await call(Recorder(provider, clock, "x"), PROMPT, way) == "네"
             assert len(peers) == 6
-            assert len(set(peers)) == expected  # one blocking, one not; anew after each stream
+            assert len(set(peers)) == expected
 
 
 # --- streams ---

@@ -21,8 +21,7 @@ from harness.records import (
     Usage,
 )
 from harness.store import Run, RunWriter, read_run
-from harness.story import Story
-from tests.strategies import a_story
+from harness.story import Story, parse_story
 
 ARMS = ("sync", "sync@aa", "async", "batched", "streaming")
 SCRIPT = "<script>alert('x')</script>"
@@ -30,8 +29,30 @@ REQUEST = f"Change the news & nothing else {SCRIPT}"
 """What a scenario asks for; a page must show it as text."""
 
 
+STORY = [
+    {
+        "turn_number": n,
+        "result": "상어가 빵을 샀어요.",
+        "news": f"{n}번째 소식이 왔어요.",
+        "news_tag": "all",
+        "stocks": [
+            {
+                "name": "상어 빵집",
+                "risk_level": "저위험",
+                "description": "빵을 굽는 곳입니다.",
+                "before_value": 100,
+                "current_value": 110,
+                "expectation": "손님이 늘겠어요.",
+            }
+        ],
+    }
+    for n in (1, 2)
+]
+
+
 def story() -> Story:
-    return a_story()
+    """The story that the made-up model hands back."""
+    return parse_story(STORY)
 
 
 def manifest(arms: Sequence[str], planned: int, **changes: Any) -> dict[str, Any]:
@@ -123,7 +144,12 @@ def trial(
         checks = (
             CheckResult("structure", "structure", True, None, None, None),
             CheckResult(
-                "untouched", "untouched", right, None if right else 1, None if right else "news", why
+                "untouched",
+                "untouched",
+                right,
+                None if right else 1,
+                None if right else "news",
+                why,
             ),
         )
     return TrialRecord(
@@ -199,7 +225,7 @@ def whole(folder: Path, *, blocks: int = 10, arms: Sequence[str] = ARMS) -> Run:
                 held = max(0.0, 0.21 - took[i]) if arm == "batched" else 0.0
                 outcome: Outcome = "ok"
                 if (block + i) % 9 == 0:
-                    outcome = ("wrong", "malformed", "error")[(block + len(arm)) % 3]  # type: ignore[assignment]
+                    outcome = ("wrong", "malformed", "error")[(block + len(arm)) % 3]
                 records.append(
                     trial(
                         arm,

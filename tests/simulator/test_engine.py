@@ -10,13 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.clock import ManualClock
 from harness.edits import read_story
 from harness.prompt import edit_prompt, summary_prompt
+from harness.providers import Recorder
+from harness.providers.simulated import SimulatedProvider
 from harness.simulator.answers import SUMMARIES, Known
 from harness.simulator.engine import Engine, Reply
-from harness.simulator.profile import Answers, CallTimes, Dist, Faults, load_profile
+from harness.simulator.profile import (
+    Answers,
+    CallTimes,
+    Dist,
+    Faults,
+    Overrides,
+    load_profile,
+)
 from harness.story import Story
-from tests.simulated import profile, shipped, short, times
+from tests.simulated import WAYS, Way, call, profile, shipped, short, times
 from tests.strategies import KOREAN
 
 SCENARIO = short()[0]
@@ -222,3 +232,59 @@ def test_a_first_token_never_comes_after_the_last() -> None:
     rng = random.Random(0)
     replies = [made.plan(SUMMARY, None, str(rng.random())) for _ in range(500)]
     assert all(reply.ttft_s <= reply.total_s for reply in replies)
+
+
+# --- planted effects ---
+
+
+def planted(**effects: float) -> Engine:
+    made = Engine(profile(edit=times(1, 3)), 1, 1.0, Overrides(**effects))
+    made.register([SCENARIO])
+    return made
+
+
+def test_planted_times() -> None:
+    usual = planted().plan(EDIT, None, "x")
+    slow = planted(latency_factor=1.5).plan(EDIT, None, "x")
+    assert (slow.ttft_s, slow.total_s) == (1.5 * usual.ttft_s, 1.5 * usual.total_s)
+    assert slow.text == usual.text
+    drifting = planted(drift_per_call=0.1)
+    totals = [drifting.plan(EDIT, None, f"{i}").total_s for i in range(4)]
+    assert totals == pytest.approx([3.0, 3.3, 3.6, 3.9])
+
+
+def test_planted_answers() -> None:
+    made = planted(right=0.5)
+    right = [
+        read_story(made.plan(EDIT, None, f"{i}").text) == SCENARIO.reference for i in range(400)
+    ]
+    assert abs(sum(right) / 400 - 0.5) < 3 * math.sqrt(0.25 / 400)
+
+
+def test_planted_length() -> None:
+    usual, long = planted().plan(EDIT, None, "x"), planted(length_factor=2).plan(EDIT, None, "x")
+    assert len(long.tokens) == pytest.approx(2 * len(usual.tokens), abs=1)
+    assert read_story(long.text) == SCENARIO.reference
+    assert long.total_s == usual.total_s
+
+
+def test_planted_failures_are_the_first_calls_alone() -> None:
+    made = planted(first_call_fails=1.0)
+    assert made.plan(EDIT, None, "1|s|0|a|edit|1").fault == "reset"
+    assert made.plan(EDIT, None, "1|s|0|a|edit|2").fault is None
+    assert made.plan(SUMMARY, None, "1|s|0|a|summary|1").fault is None
+
+
+@pytest.mark.parametrize(("keepalive", "waits"), [(True, [4, 3, 3]), (False, [4, 4, 4])])
+@pytest.mark.parametrize("way", WAYS)
+async def test_planted_connections(keepalive: bool, waits: list[float], way: Way) -> None:
+    clock = ManualClock()
+    provider = SimulatedProvider(planted(connect_s=1.0), clock, keepalive=keepalive)
+    found = []
+    for _ in range(3):
+        recorder = Recorder(provider, clock, "x")
+        await call(recorder, edit_prompt(SCENARIO), way)
+        (attempt,) = recorder.attempts
+        assert attempt.done is not None
+        found.append(attempt.done - attempt.due)
+    assert found == pytest.approx(waits)

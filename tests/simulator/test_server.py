@@ -293,7 +293,7 @@ async def test_a_planned_reset_is_not_logged_as_a_failure(
     assert caplog.records == []
 
 
-async def test_a_stream_ends_when_its_client_goes() -> None:
+async def test_a_stream_ends_when_its_client_goes(caplog: pytest.LogCaptureFixture) -> None:
     began, ended = asyncio.Event(), asyncio.Event()
 
     @web.middleware
@@ -319,6 +319,7 @@ async def test_a_stream_ends_when_its_client_goes() -> None:
         for _ in range(20):  # turns of the loop, in which what has ended goes away
             await asyncio.sleep(0)
         assert asyncio.all_tasks() <= before
+    assert caplog.records == []
 
 
 # --- serving ---

@@ -133,7 +133,7 @@ class Canvas:
 
     def title_axis(self, left: float, right: float, text: str) -> None:
         """The title of the x axis, below its ticks."""
-        middle = (left + right) / 2
+        middle = self.width / 2 if self.narrow else (left + right) / 2
         self.write(middle, self.height - 14, text, size=SMALL, token="muted", align="center")
 
     def svg(self, ident: str, label: str) -> Html:

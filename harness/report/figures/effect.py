@@ -71,7 +71,7 @@ def _paint(
     axis: str,
     reach: float,
 ) -> None:
-    left, right = (4, canvas.width - 4) if canvas.narrow else (178, canvas.width - 196)
+    left, right = (6, canvas.width - 6) if canvas.narrow else (178, canvas.width - 196)
     bottom = canvas.height - _AXIS
     axes = canvas.axes(left, 0, right, bottom)
     axes.set_xlim(-reach, reach)

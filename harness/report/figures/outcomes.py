@@ -40,7 +40,7 @@ def outcomes_figure(
         return keys(narrow) * _KEY + 8 + len(counts) * (_ROW + 18 * narrow) + _AXIS
 
     def paint(canvas: Canvas) -> None:
-        left, right = (4, canvas.width - 4) if canvas.narrow else (178, canvas.width - 260)
+        left, right = (6, canvas.width - 14) if canvas.narrow else (178, canvas.width - 260)
         top = keys(canvas.narrow) * _KEY + 8
         _legend(canvas, shown, outcome_names, left)
         axes = canvas.axes(left, top, right, canvas.height - _AXIS)

@@ -43,7 +43,7 @@ class Stretch:
 
 def representative_block(records: Sequence[TrialRecord], arms: Sequence[str]) -> int | None:
     """The block whose baseline took the median time, of those that every arm answered whole;
-    failing that, of those with any answer. None without one.
+    failing that, of those with any trial that came to an end. None without one.
     """
     lengths: dict[int, float] = {}
     whole: dict[int, bool] = {}
@@ -53,7 +53,7 @@ def representative_block(records: Sequence[TrialRecord], arms: Sequence[str]) ->
             groups[record.block].append(record)
     for block, trials in groups.items():
         ends = [t.done for t in trials if t.done is not None and t.pipeline == arms[0]]
-        if not any(t.done is not None for t in trials):
+        if not any(t.done is not None and t.sent is not None for t in trials):
             continue
         starts = [t.scheduled for t in trials if t.pipeline == arms[0]]
         lengths[block] = max(ends) - min(starts) if ends else 0.0
@@ -90,7 +90,7 @@ def _stretch(trials: Sequence[TrialRecord]) -> Stretch:
         lane = next((i for i, until in enumerate(free) if until <= start + 1e-9), len(free))
         free[lane : lane + 1] = [back]
         bars.append(Bar(trial, lane, start, end, back))
-        held[back] += 1
+        held[round(back, 6)] += 1
     last = max(bar.back for bar in bars)
     barriers = sorted(back for back, count in held.items() if count > 1 and back < last)
     return Stretch(bars, len(free), barriers)
@@ -111,7 +111,7 @@ def timeline_figure(
         return sum(_LANE * n + _GAP + _HEAD for n in lanes.values()) + _AXIS
 
     def paint(canvas: Canvas) -> None:
-        left, right = 4, canvas.width - (46 if canvas.narrow else 64)
+        left, right = 12, canvas.width - (54 if canvas.narrow else 72)
         axes = canvas.axes(left, 0, right, canvas.height - _AXIS)
         axes.set_xlim(0, max(stretch.length for stretch in found.values()) * 1.005)
         axes.set_ylim(canvas.height - _AXIS, 0)
@@ -121,7 +121,7 @@ def timeline_figure(
         y = 0.0
         for arm, stretch in found.items():
             look = looks[arm]
-            canvas.write(left, y + 13, shorten(names[arm], 30), bold=True)
+            canvas.write(0, y + 13, shorten(names[arm], 30), bold=True)
             y += _HEAD
             bottom = y + _LANE * lanes[arm]
             for bar in stretch.bars:

@@ -1,0 +1,1 @@
+"""Two runs compared, for people (terminal, Markdown) and for machines (JSON, JUnit)."""
