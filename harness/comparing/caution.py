@@ -167,6 +167,10 @@ def _other_time(a: Run, b: Run, about: tuple[Facts, Facts]) -> Iterator[Caution]
     if a.folder.resolve() == b.folder.resolve():
         yield Caution("same_run", "A and B are the same run: differences are none of its own")
         return
+    draws = [_draws(run) for run in (a, b)]
+    if draws[0] == draws[1] is not None:
+        text = "both are simulated with the same seed: what the model itself varies is not in it"
+        yield Caution("same_draws", text)
     old, new = (facts.started for facts in about)
     if old and new and old > new:
         yield Caution("order", "A was made after B; A is meant to be the older one")
@@ -175,6 +179,14 @@ def _other_time(a: Run, b: Run, about: tuple[Facts, Facts]) -> Iterator[Caution]
         "drift between runs is not controlled: arms of one run are interleaved, two runs are not "
         f"(A began {old or 'at an unknown time'}, B {new or 'at an unknown time'})",
     )
+
+
+def _draws(run: Run) -> tuple[object, object] | None:
+    """What decides a simulator's times; None for a real model."""
+    provider = run.manifest["provider"] or {}
+    if not provider.get("simulated"):
+        return None
+    return provider.get("profile"), run.manifest["config"].get("seed")
 
 
 def _said(value: object) -> str:

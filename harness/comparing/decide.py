@@ -51,13 +51,14 @@ def rule(gate: Gate, row: Row, b: Arm, cautions: Sequence[Caution], time_scale: 
     barring = [c for c in cautions if c.bars == "all" or (c.bars == "relative" and gate.relative)]
     if gate.relative:
         value, lo, hi, limit = row.change, row.lo, row.hi, gate.limit
-        hold, notes, size = row.hold, row.warnings, 100.0
+        hold, missing, size = row.hold, row.missing, 100.0
     else:
         found = _alone(b, gate.metric)
-        value, lo, hi, notes = found.point, found.lo, found.hi, found.warnings
+        value, lo, hi = found.point, found.lo, found.hi
+        missing = "; ".join(found.warnings) or "too little is known"
         limit = _scaled(gate, time_scale)
         hold, size = _hold_alone(b, gate.metric), abs(value or 0.0)
-    outcome, reason = _decide(gate, lo, hi, value, limit, notes, size)
+    outcome, reason = _decide(gate, lo, hi, value, limit, missing, size)
     held = "; ".join([c.text for c in barring] + ([hold] if hold else []))
     if held and not (outcome == "fail" and _only_failures(gate, barring)):
         outcome, reason = "undecided", held
@@ -84,12 +85,14 @@ def _decide(
     hi: float | None,
     value: float | None,
     limit: float,
-    notes: Sequence[str],
+    missing: str,
     size: float,
 ) -> tuple[Outcome, str]:
-    """``size``: what an interval's width is measured against, to tell it from rounding."""
+    """``missing``: why there may be no interval; ``size``: what its width is measured against, to
+    tell it from rounding.
+    """
     if lo is None or hi is None or value is None or any(math.isnan(v) for v in (lo, hi, value)):
-        return "undecided", f"no interval: {'; '.join(notes) or 'too little is known'}"
+        return "undecided", f"no interval: {missing}"
     inside = [_inside(gate, bound, limit) for bound in (lo, hi)]
     if not any(inside):
         return "fail", "the whole interval is outside"

@@ -145,12 +145,14 @@ def _widened(found: Comparison, a: Floats, b: Floats) -> Comparison:
     if half <= math.log(found.hi / found.lo) / 2:
         return found
     point = math.log(found.ratio)
+    over = f"{a.size} + {b.size} rounds"
+    kept = tuple(text for text in found.warnings if "no width" not in text)
     return replace(
         found,
         lo=math.exp(point - half),
         hi=math.exp(point + half),
-        method=f"Welch's t over {a.size} + {b.size} rounds (wider than over scenarios)",
-        warnings=tuple(text for text in found.warnings if "no width" not in text),
+        method=f"Welch's t over {over} (wider than over scenarios)",
+        warnings=(f"the interval is over {over}, which differ more than scenarios do", *kept),
         sd=None,
         p_value=None,
     )

@@ -60,6 +60,12 @@ class Row:
         return "points" if self.metric == "success" else "%"
 
     @property
+    def missing(self) -> str:
+        """Why there is no interval."""
+        reasons = [text for text in self.warnings if not text.endswith("as independent")]
+        return "; ".join(reasons) or "too little is known"
+
+    @property
     def estimand(self) -> str:
         return ESTIMANDS[self.metric]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from harness.comparing import Compared, Result
 from harness.plain import plain
 from harness.report.comparing.text import (
+    NONE,
     Line,
     about,
     effect,
@@ -72,7 +73,7 @@ def _comparison(result: Result, compared: Compared) -> Iterator[str]:
 
 def _change(line: Line) -> str:
     if line.change is None:
-        return f"— {line.reason}"
+        return f"{NONE} {line.reason}"
     unit = "points" if line.label.startswith("right answers") else "%"
     return f"{line.change} {unit} {line.interval}"
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from harness.comparing import Compared, Result
 from harness.plain import plain
 from harness.report.comparing.text import (
+    NONE,
     Line,
     about,
     effect,
@@ -74,7 +75,9 @@ def _table(
     rows = [_cells(line, notes, style) for line in found]
     name = _said(compared.name, style)
     if result.outcome is not None:
-        yield from (style.bold(text) for text in wrap(_said(effect(compared), style), columns, "  "))
+        yield from (
+            style.bold(text) for text in wrap(_said(effect(compared), style), columns, "  ")
+        )
     head = [name if result.outcome is None else "", *HEAD[1:]]
     if not mine:
         rows, head = [row[:-1] for row in rows], head[:-1]
@@ -97,7 +100,7 @@ def _cells(line: Line, notes: Notes, style: Style) -> list[str]:
     if line.change is None:
         beside = line.reason if len(line.reason) <= LONGEST_INLINE else notes.mark(line.reason)
     marks = "".join(f" {notes.mark(note)}" for note in line.notes)
-    change = line.change or "—"
+    change = line.change or NONE
     row = (f"  {line.label}", line.a, line.b, change, beside + marks, line.n, line.gate)
     return [_said(cell, style) for cell in row]
 
@@ -113,7 +116,8 @@ def _stacked(name: str, rows: Sequence[Sequence[str]], style: Style) -> Iterator
 def _gates(result: Result, columns: int, style: Style) -> Iterator[str]:
     for ruling in result.rulings:
         head = f"  {ruling.outcome:9}  {who(ruling)} {ruling.gate.text}: "
-        text = f"{measured(ruling)}: {why(ruling)}"
+        value = measured(ruling)
+        text = why(ruling) if value == NONE else f"{value}, {why(ruling)}"
         yield from wrap(_said(text, style), columns, " " * 13, first=_said(head, style))
 
 

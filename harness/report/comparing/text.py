@@ -70,7 +70,7 @@ def _line(row: Row, gate: str) -> Line:
     change, interval, reason = None, "", ""
     notes = [row.hold] if row.hold else []
     if row.change is None or row.lo is None or row.hi is None:
-        reason = row.warnings[0] if row.warnings else "too little is known"
+        reason = row.missing
     else:
         step = digits.row_places((), [(row.lo, row.hi)])
         mark = "~ " if row.lo <= 0 <= row.hi else ""
@@ -154,9 +154,8 @@ def verdict(result: Result) -> str:
     names = ", ".join(f"{who(r)} {r.gate.text}" for r in decisive[:NAMED])
     more = f" and {len(decisive) - NAMED} more" if len(decisive) > NAMED else ""
     word = "broken" if result.outcome == "fail" else "undecided"
-    return f"{result.outcome.capitalize()}: {len(decisive)} of {_gates(total)} {word}{tail}: " + (
-        f"{names}{more}."
-    )
+    head = f"{result.outcome.capitalize()}: {len(decisive)} of {_gates(total)} {word}"
+    return f"{head} ({names}{more}){tail}."
 
 
 _WORDS = {"fail": "broken", "undecided": "undecided", "pass": "held"}
@@ -174,7 +173,7 @@ def effect(compared: Compared) -> str:
     """What happened to the response time of a pipeline, in words."""
     row = compared.row("gm")
     if row.change is None or row.lo is None or row.hi is None:
-        return f"{compared.name}: change of response time not known ({row.warnings[0]})"
+        return f"{compared.name}: change of response time not known ({row.missing})"
     step = digits.row_places((), [(row.lo, row.hi)])
     shown = (
         f"{digits.number(row.change, step, sign=True)} % "
