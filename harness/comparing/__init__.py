@@ -2,6 +2,7 @@
 
 - ``expression``: ``p95<=+5%`` → a gate
 - ``ratios``: values of two runs → a ratio with its interval
+- ``arm``: a pipeline of one run
 - ``rows``: a pipeline in both runs → a row for each metric
 - ``caution``: whether the runs are comparable, and fit to judge
 - ``decide``: a gate and a row → pass, fail or undecided
@@ -10,10 +11,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from harness.comparing.arm import Arm
 from harness.comparing.caution import Caution, Facts, cautions, common_scenarios, facts
 from harness.comparing.decide import Outcome, Ruling, overall, rule, undecided
 from harness.comparing.expression import Gate, parse_gates
-from harness.comparing.rows import CONFIDENCE, Arm, Row, compare_arms
+from harness.comparing.rows import CONFIDENCE, Row, compare_arms
 from harness.errors import InputError
 from harness.store import Run
 

@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 
 from harness import estimands
+from harness.comparing.arm import Arm
 from harness.comparing.caution import Caution
 from harness.comparing.expression import Gate
-from harness.comparing.rows import CONFIDENCE, ESTIMANDS, QUANTILES, Arm, Row
+from harness.comparing.rows import CONFIDENCE, ESTIMANDS, QUANTILES, Row
 from harness.stats import compare, estimate
 from harness.stats import sample as sm
 from harness.stats.estimate import Estimate
