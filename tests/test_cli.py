@@ -415,3 +415,18 @@ def test_strict_tells_an_invalid_run_by_its_exit_code(
     summary = json.loads((Path(place.out) / "summary.json").read_text("utf-8"))
     broken = [check["name"] for check in summary["validity"]["checks"] if not check["ok"]]
     assert "unanswered_share" in broken
+
+
+@pytest.mark.parametrize(
+    ("valid", "strict", "expected"),
+    [(True, True, OK), (True, False, OK), (False, True, INVALID), (False, False, OK)],
+)
+def test_only_strictness_makes_an_invalid_run_an_exit_code(
+    place: Place, monkeypatch: pytest.MonkeyPatch, valid: bool, strict: bool, expected: int
+) -> None:
+    """Whatever this machine's load makes of the run itself."""
+    summary = {"validity": {"valid": valid}}
+    monkeypatch.setattr("harness.commands.run.publish", lambda *args: summary)
+    monkeypatch.setattr("harness.commands.run.print_summary", lambda *args, **options: None)
+    args = ["run", *FAST, "--pipelines", "async", "--out", place.out]
+    assert main([*args, "--strict"] if strict else args) == expected

@@ -25,11 +25,17 @@ def main(args: argparse.Namespace) -> int:
     result = compare_runs(read_run(Path(args.run_a)), read_run(Path(args.run_b)), gates, pairs)
     code = EXIT[result.outcome]
     if args.markdown:
-        write_atomically(Path(args.markdown), markdown(result).encode())
+        _write("--markdown", Path(args.markdown), markdown(result).encode())
     if args.junit:
-        write_atomically(Path(args.junit), junit(result))
+        _write("--junit", Path(args.junit), junit(result))
     if args.json:
         print(json.dumps(as_data(result, code), ensure_ascii=False, allow_nan=False))
     else:
         print_comparison(result)
     return code
+
+
+def _write(option: str, path: Path, data: bytes) -> None:
+    if path.is_dir():
+        raise InputError(f"{option} {path}: is a folder; name a file")
+    write_atomically(path, data)

@@ -34,7 +34,7 @@ def reproduce(run: Run, summary: Summary, words: Words) -> Html:
         (words("reproduce.status"), words.known(f"reproduce.{status}", status)),
         (words("reproduce.segments"), summary["run"]["segments"]),
         (words("reproduce.prompts"), tag("code", run.manifest["prompt_version"])),
-        (words("reproduce.git"), tag("code", summary["run"]["environment"]["git"] or "—")),
+        (words("reproduce.git"), tag("code", summary["run"]["environment"].get("git") or "—")),
         (words("reproduce.records"), _records(run)),
     ]
     return tag(

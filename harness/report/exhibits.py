@@ -15,6 +15,7 @@ from harness.report.figures.outcomes import outcomes_figure
 from harness.report.figures.spread import Spread, spread_figure
 from harness.report.figures.tail import LEAST_BEYOND, LEAST_N, tail_curve, tail_figure
 from harness.report.figures.timeline import (
+    MOST_BARS,
     MOST_LANES,
     representative_block,
     stretches,
@@ -188,8 +189,8 @@ class Exhibits:
         svg = timeline_figure(found, self.names, self.looks, axis, title, lengths)
         size = max(len(stretch.bars) for stretch in found.values())
         text = words("figure.timeline", block=block, baseline=self.baseline, n=size)
-        if any(stretch.lanes > MOST_LANES for stretch in found.values()):
-            text += " " + words("figure.timeline_lanes", n=MOST_LANES)
+        if size > MOST_BARS or any(stretch.lanes > MOST_LANES for stretch in found.values()):
+            text += " " + words("figure.timeline_part", lanes=MOST_LANES, bars=MOST_BARS)
         names = ("trial", "start", "end", "returned", "outcome")
         rows = [
             [

@@ -19,7 +19,7 @@ from harness.story import Field, Story, StoryError, fields, parse_story
 MOST_TRIALS = 60
 MOST_CHECKS = 6
 MOST_CHARS = 600  # of a value or an excerpt
-SHOWN = ("wrong", "malformed", "error", "cancelled", "dropped")
+SHOWN = ("wrong", "malformed", "error", "dropped")
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Gallery:
         ]
         parts = [
             tag("h4", words("failures.request")),
-            tag("p", about.get("request", "—"), class_="request", lang=about.get("language")),
+            tag("p", _cut(about.get("request", "—")), class_="request", lang=about.get("language")),
         ]
         parts += self._wrong(record) if record.checks else self._unanswered(record)
         return tag("details", tag("summary", join(line, " ")), *parts, class_="failure")

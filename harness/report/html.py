@@ -61,7 +61,8 @@ def document(title: str, body: Html, words: Words) -> str:
         tag("style", Html(Path(__file__).with_name("page.css").read_text("utf-8"))),
     ]
     whole = tag("html", tag("head", join(head, "\n")), tag("body", body), lang=words.lang)
-    return f"<!doctype html>\n{whole}\n"
+    # A folder may have a name that is no UTF-8.
+    return f"<!doctype html>\n{whole}\n".encode("utf-8", "replace").decode()
 
 
 def _contents(words: Words) -> Html:

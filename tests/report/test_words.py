@@ -18,14 +18,12 @@ HANGUL = re.compile("[가-힣]")
 SAME = {
     "unit.ms",
     "unit.mb",
-    "unit.percent",
     "row.p50",
     "row.p95",
     "row.p99",
     "error.http_4xx",
     "error.http_5xx",
     "terminal.title",
-    "failures.group",
     "environment.harness",
     "environment.python",
 }

@@ -12,7 +12,7 @@ from harness.report.figures.canvas import SMALL, Canvas, Look, colour, drawn, sh
 from harness.report.markup import Html
 
 _LANE, _GAP, _AXIS, _HEAD = 13, 16, 50, 22  # pixels
-MOST_LANES = 24
+MOST_LANES, MOST_BARS = 24, 240  # drawn for an arm
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def timeline_figure(
             canvas.write(0, y + 13, shorten(names[arm], 30), bold=True)
             y += _HEAD
             bottom = y + _LANE * lanes[arm]
-            for bar in stretch.bars:
+            for bar in stretch.bars[:MOST_BARS]:
                 if bar.lane < lanes[arm]:
                     _bar(axes, bar, y + _LANE * bar.lane, look)
             for barrier in stretch.barriers:
