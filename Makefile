@@ -9,7 +9,7 @@ UV_VERSION := 0.13.9
 demo: .venv/core
 	rm -rf reports/demo
 	$(BIN)/harness run --provider sim:report-2025 --time-scale 0.02 --repeats 2 \
-		--scenarios scenarios/full --aa --out reports/demo
+		--scenarios scenarios/full --group 8 --out reports/demo
 
 test: .venv/dev
 	$(BIN)/python -m pytest

@@ -11,7 +11,19 @@ import psutil
 
 from harness import __version__
 
-PACKAGES = ("aiohttp", "asyncio-throttle", "numpy", "scipy", "urllib3", "uvloop", "xllamacpp")
+PACKAGES = (
+    "aiohttp",
+    "asyncio-throttle",
+    "matplotlib",
+    "numpy",
+    "orjson",
+    "pandas",
+    "scipy",
+    "statsmodels",
+    "urllib3",
+    "uvloop",
+    "xllamacpp",
+)
 
 
 def describe() -> dict[str, Any]:

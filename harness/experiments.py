@@ -9,16 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from harness import environment
 from harness.claims import ArmFile, Claim
 from harness.errors import InputError
 from harness.execute import ArmSpec
 from harness.gates import ClientReplay
 from harness.judge import Arms, Data, decide, line_of, measure
+from harness.manifest import new_manifest
 from harness.pipelines import Settings, make_pipeline
-from harness.prompt import prompt_version
 from harness.providers import ProviderSettings
-from harness.records import SCHEMA
 from harness.scenario import Scenario
 from harness.simulator.profile import NO_OVERRIDES
 from harness.stats import power, sequential
@@ -180,42 +178,21 @@ class Experiment:
         ]
         return 2 * max(rates, default=1.0)
 
-    def manifest(self, command: str) -> dict[str, Any]:
+    def manifest(self, command: Sequence[str]) -> dict[str, Any]:
         """``run.json`` of the experiment, before its first segment."""
-        first = self.claims[0].file
-        return {
-            "schema": SCHEMA,
-            "kind": "claims",
-            "status": "running",
-            "command": command,
-            "config": {
-                "claims": [claim.id for claim in self.claims],
-                "seed": self.seed,
-                "workload": first.workload,
-                "concurrency": max(spec.slots for spec in self.specs),
-                "time_scale": self.options.time_scale,
-                "provider": self.specs[0].provider.spec,
-                "target": None,
-            },
-            "arms": [spec.name for spec in self.specs],
+        config = {
+            "claims": [claim.id for claim in self.claims],
+            "provider": self.specs[0].provider.spec,
+            "workload": self.claims[0].file.workload,
+            "concurrency": max(spec.slots for spec in self.specs),
+            "seed": self.seed,
+            "time_scale": self.options.time_scale,
+            "sequential": self.options.sequential,
             "treatment": self._treatment,
-            "baseline": self.specs[0].name,
-            "planned_trials": None,
-            "prompt_version": prompt_version(),
-            "scenarios": {
-                s.id: {
-                    "digest": s.digest,
-                    "kind": s.kind,
-                    "language": s.language,
-                    "turns": len(s.story.turns),
-                    "request": s.request,
-                }
-                for s in self.scenarios.values()
-            },
-            "provider": None,
-            "environment": environment.describe(),
-            "segments": [],
+            "target": None,
         }
+        names = [spec.name for spec in self.specs]
+        return new_manifest("claims", command, config, names, self.scenarios.values(), None)
 
     def _arms(self, claim: Claim) -> Arms:
         file = claim.file

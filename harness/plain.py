@@ -12,9 +12,7 @@ _JOINERS = "\u200c\u200d"  # emoji and some scripts are made with them
 def plain(text: str) -> str:
     """``text`` with every control and invisible formatting character written as an escape."""
     return "".join(
-        repr(char)[1:-1]
-        if unicodedata.category(char) in _UNSAFE and char not in _JOINERS
-        else char
+        repr(char)[1:-1] if unicodedata.category(char) in _UNSAFE and char not in _JOINERS else char
         for char in text
     )
 

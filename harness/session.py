@@ -1,18 +1,16 @@
 """One ``harness run``: from a configuration to a plan that can be recorded, new or resumed."""
 
-import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import environment
 from harness.config import RunConfig, make_config
 from harness.errors import InputError
 from harness.execute import ArmSpec, recorded
+from harness.manifest import new_manifest
 from harness.pipelines import Dispatch, Pipeline, Settings, make_pipeline
 from harness.prompt import prompt_version
 from harness.providers import ProviderSettings
-from harness.records import SCHEMA
 from harness.scenario import Scenario, load_scenarios
 from harness.store import RunWriter
 from harness.workload import Block, Workload, plan_blocks
@@ -88,30 +86,14 @@ class Session:
 
     def manifest(self, command: Sequence[str]) -> dict[str, Any]:
         """``run.json`` of a new run, before its first segment."""
-        return {
-            "schema": SCHEMA,
-            "kind": "run",
-            "status": "running",
-            "command": shlex.join(command),
-            "config": self.config.model_dump(mode="json"),
-            "arms": self.arm_names,
-            "baseline": self.arm_names[0],
-            "planned_trials": self.total,
-            "prompt_version": prompt_version(),
-            "scenarios": {
-                s.id: {
-                    "digest": s.digest,
-                    "kind": s.kind,
-                    "language": s.language,
-                    "turns": len(s.story.turns),
-                    "request": s.request,
-                }
-                for s in self.scenarios.values()
-            },
-            "provider": None,
-            "environment": environment.describe(),
-            "segments": [],
-        }
+        return new_manifest(
+            "run",
+            command,
+            self.config.model_dump(mode="json"),
+            self.arm_names,
+            self.scenarios.values(),
+            self.total,
+        )
 
 
 def new_session(values: dict[str, Any]) -> Session:

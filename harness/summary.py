@@ -180,6 +180,7 @@ def _compare(
             "ci95": None if result.lo is None or result.hi is None else [result.lo, result.hi],
             "change_percent": None if result.ratio is None else 100 * (result.ratio - 1),
             "n": result.n,
+            "pairs": source.n,
             "dropped_pairs": result.dropped_pairs,
             "cut_blocks": source.cut_blocks,
             "method": result.method,

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,26 +18,30 @@ from harness.comparing.expression import METRICS
 from harness.comparing.ratios import paired, unpaired, welch
 from harness.errors import InputError
 from harness.exit_codes import INCONCLUSIVE, OK, REFUTED, WRONG_INPUT
+from harness.stats.compare import success_difference
+from harness.stats.sample import Successes
 from harness.store import read_run
 from tests.two_runs import LATER, Times, build, run, times
 
 
 def two(
     folder: Path,
-    b: Times | Mapping[str, Times],
+    b: Times,
     *gates: str,
     a: Times | None = None,
+    more: Mapping[str, Times] | None = None,
     old: Mapping[str, Any] | None = None,
     both: Mapping[str, Any] | None = None,
     pairs: list[tuple[str, str]] | None = None,
     **new: Any,
 ) -> Result:
-    """A run of ``a`` against one of ``b``; ``old``, ``new``, ``both``: how they are made."""
-    arms = b if any(isinstance(value, Mapping) for value in b.values()) else {"sync": b}
+    """A run of ``a`` against one of ``b``; ``old``, ``new``, ``both``: how they are made; ``more``:
+    other arms of the new one.
+    """
     shared = dict(both or {})
     return compare_runs(
         run(folder / "a", {"sync": times() if a is None else a}, **{**shared, **(old or {})}),
-        run(folder / "b", arms, started=LATER, **{**shared, **new}),
+        run(folder / "b", {"sync": b, **(more or {})}, started=LATER, **{**shared, **new}),
         parse_gates(gates),
         pairs,
     )
@@ -240,7 +245,7 @@ def test_welch_is_scipys() -> None:
 @pytest.mark.parametrize("values", [([], [1.0]), ([1.0], [1.0]), ([0.0, 1.0], [1.0, 2.0])])
 def test_no_ratio_from_too_little(values: tuple[list[float], list[float]]) -> None:
     for mean in ("geometric", "arithmetic"):
-        found = unpaired(*values, mean, "x", 0.95, "blocks").comparison  # type: ignore[arg-type]
+        found = unpaired(*values, mean, "x", 0.95, "blocks").comparison
         assert found.lo is None
         assert found.hi is None
         assert found.warnings
@@ -389,8 +394,8 @@ def test_errors_alone_pass_nothing(tmp_path: Path, side: str) -> None:
 def test_few_errors_in_one_arm_pass_nothing_either(tmp_path: Path) -> None:
     """6 of 48 trials are lost, among other arms' so few that the run itself is valid."""
     lost = {name: [None, *row[1:]] if name < "s6" else row for name, row in times(seed=1).items()}
-    arms = {"sync": lost, **{f"other{i}": times(seed=2) for i in range(3)}}
-    result = two(tmp_path, arms, "gm<=+50%,success>=-50", "p50<9s", error="reset")
+    others = {f"other{i}": times(seed=2) for i in range(3)}
+    result = two(tmp_path, lost, "gm<=+50%,success>=-50", "p50<9s", error="reset", more=others)
     assert result.b.valid
     outcomes = {r.gate.text: (r.outcome, r.reason) for r in result.rulings}
     assert outcomes["gm<=+50%"] == (
@@ -438,7 +443,8 @@ def test_a_run_that_only_lacks_answers_may_still_fail_on_success(tmp_path: Path)
 
 
 def test_no_common_pipeline(tmp_path: Path) -> None:
-    result = two(tmp_path, {"async": times()}, "gm<=+50%")
+    a, b = run(tmp_path / "a", {"sync": times()}), run(tmp_path / "b", {"async": times()})
+    result = compare_runs(a, b, parse_gates(["gm<=+50%"]))
     assert result.pipelines == ()
     assert one(result).outcome == "undecided"
     assert "B has no pipeline sync" in one(result).reason
@@ -799,3 +805,29 @@ def test_old_runs_are_read(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == INCONCLUSIVE
     assert read_run(old).records
     assert "Undecided" in out
+
+
+# --- docs/compare.md ---
+
+DOC = (Path(__file__).parent.parent / "docs" / "compare.md").read_text("utf-8")
+
+
+def test_every_metric_is_explained() -> None:
+    rows = re.findall(r"^\| (`.*?`) \| .* \| (?:scenarios|trials).* \|$", DOC, re.M)
+    assert tuple(re.findall(r"`(\w+)`", " ".join(rows))) == METRICS
+
+
+def test_every_gate_in_the_guide_is_one() -> None:
+    found = re.findall(rf"`((?:{'|'.join(METRICS)})[<>]=?[^`]+)`", DOC)
+    found += re.findall(r"--gate '([^']+)'", DOC)
+    assert len(found) >= 10
+    for text in found:
+        assert parse_gates([text])
+
+
+def test_the_number_of_trials_that_the_guide_gives() -> None:
+    for n, enough in ((190, True), (180, False)):
+        right = Successes("x", n, n, {}, {})
+        low = success_difference(right, right).lo
+        assert low is not None
+        assert (low >= -0.02) == enough

@@ -29,7 +29,7 @@ LAYERS = """
     workload dispatch
     trial
     runner
-    config execute
+    config manifest execute
     stats
     validity estimands
     claims

@@ -2,7 +2,6 @@
 
 import argparse
 import datetime
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,7 +70,7 @@ def _plans(args: argparse.Namespace, claims: Sequence[Claim]) -> list[Plan]:
 
 
 def _run(experiment: Experiment, results: dict[str, Result]) -> bool:
-    command = shlex.join(["harness", *sys.argv[1:]])
+    command = ["harness", *sys.argv[1:]]
     with RunWriter.create(experiment.folder, experiment.manifest(command)) as writer:
         if not run_loop(record(experiment, writer, lambda trial: None)):
             return False

@@ -31,7 +31,7 @@ def main(args: argparse.Namespace) -> int:
     with writer, show_progress(session, quiet=args.json) as progress:
         whole = run_loop(record(session, writer, progress))
     summary = publish(folder, args.lang)
-    print_summary(summary, folder, as_json=args.json)
+    print_summary(summary, folder, as_json=args.json, lang=args.lang)
     if not whole:
         return INTERRUPTED
     return INVALID if args.strict and not summary["validity"]["valid"] else OK

@@ -67,25 +67,25 @@ def _inner(settings: ProviderSettings, clock: Clock, scenarios: Sequence[Scenari
         engine = Engine(profile, settings.seed, settings.time_scale, settings.overrides)
         engine.register(scenarios)
         return SimulatedProvider(engine, clock, keepalive=settings.keepalive)
+    if kind not in ("local", "http", "https"):
+        raise InputError(
+            f"{settings.spec!r}: no such provider; write sim[:PROFILE], local[:MODEL.gguf] "
+            "or the URL of an OpenAI-compatible API, http(s)://HOST/v1"
+        )
     if settings.time_scale != 1.0:
         raise InputError("--time-scale is for the simulator; a real model keeps its own time")
     if kind == "local":
         from harness.providers.local import LocalProvider
 
         return LocalProvider(rest or None, clock, timeout=settings.timeout, slots=settings.slots)
-    if kind in ("http", "https"):
-        from harness.providers.openai_http import KEY_VARIABLE, HttpProvider
+    from harness.providers.openai_http import KEY_VARIABLE, HttpProvider
 
-        return HttpProvider(
-            settings.spec,
-            clock,
-            timeout=settings.timeout,
-            key=os.environ.get(KEY_VARIABLE) or None,
-            model=settings.model,
-            scenarios=scenarios,
-            keepalive=settings.keepalive,
-        )
-    raise InputError(
-        f"{settings.spec!r}: no such provider; write sim[:PROFILE], local[:MODEL.gguf] "
-        "or the URL of an OpenAI-compatible API, http(s)://HOST/v1"
+    return HttpProvider(
+        settings.spec,
+        clock,
+        timeout=settings.timeout,
+        key=os.environ.get(KEY_VARIABLE) or None,
+        model=settings.model,
+        scenarios=scenarios,
+        keepalive=settings.keepalive,
     )

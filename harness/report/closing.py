@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.report.comparison import Summary
+from harness.report.facts import again
 from harness.report.markup import Html, tag
 from harness.report.tables import definitions
 from harness.report.words import Words
@@ -41,7 +42,7 @@ def reproduce(run: Run, summary: Summary, words: Words) -> Html:
         "section",
         tag("h2", words("heading.reproduce")),
         tag("p", words("reproduce.command")),
-        tag("pre", tag("code", summary["run"]["command"]), class_="command"),
+        tag("pre", tag("code", again(summary)), class_="command"),
         definitions(pairs),
         id="reproduce",
     )

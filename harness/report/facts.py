@@ -1,5 +1,6 @@
 """What every renderer says of a run: its label, its validity, how far it came."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,10 +31,19 @@ def progress(summary: Summary) -> tuple[int, int] | None:
     return None if planned is None or recorded >= planned else (recorded, planned)
 
 
-def one_clock(summary: Summary) -> bool:
-    """Whether the client's timing error is zero by construction: the simulator ran in process."""
-    error = summary["client_error_s"]
-    return error is not None and error["max"] == 0 == error["p50"]
+def again(summary: Summary) -> str:
+    """The command that makes such a run again: into a folder of its own, from the start."""
+    words = shlex.split(summary["run"]["command"])
+    kept = []
+    skip = False
+    for word in words:
+        if skip:
+            skip = False
+        elif word == "--out":
+            skip = True
+        elif word != "--resume" and not word.startswith("--out="):
+            kept.append(word)
+    return shlex.join(kept)
 
 
 def check_text(check: Mapping[str, Any], words: Words) -> tuple[str, str, str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.report import digits
 from harness.report.comparison import Summary, candidates, change_figure
-from harness.report.facts import broken_text, check_text, one_clock, progress, simulated_label
+from harness.report.facts import broken_text, check_text, progress, simulated_label
 from harness.report.figures.canvas import looks
 from harness.report.markup import Html, fill, options, tag
 from harness.report.table import Figure, bounds, change, pointer
@@ -208,9 +208,8 @@ def validity(summary: Summary, words: Words) -> Html:
 def _client(summary: Summary, words: Words) -> Html:
     """The client's time less the simulator's own, where there are two clocks to compare."""
     error, name = summary["client_error_s"], words("validity.client")
-    if error is None or one_clock(summary):
-        why = words("validity.client_none" if error else "validity.client_absent")
-        value, note = tag("b", "—"), why
+    if error is None:
+        value, note = tag("b", "—"), words("validity.client_absent")
     else:
         factor, unit = digits.time_unit([error["p99"]])
         shown = [

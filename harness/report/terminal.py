@@ -12,7 +12,7 @@ from typing import Any
 from harness.plain import plain
 from harness.report import digits
 from harness.report.comparison import Summary, candidates, comparison
-from harness.report.facts import broken_text, one_clock, progress, simulated_label
+from harness.report.facts import again, broken_text, progress, simulated_label
 from harness.report.layout import Style, wrap
 from harness.report.textable import Notes, lay_out
 from harness.report.words import Lang, Words
@@ -134,13 +134,11 @@ def _foot(
         remedy = words.remedy(check["name"], check["remedy"])
         for line in wrap(style.plain(remedy), columns, "    ", first="    "):
             yield style.dim(line)
-    yield f"{words('terminal.again')} {plain(summary['run']['command'])}"
+    yield f"{words('terminal.again')} {plain(again(summary))}"
     yield f"{words('terminal.report')} {folder / 'index.html'}"
 
 
 def _client(summary: Summary, words: Words) -> str:
-    if one_clock(summary):
-        return words("terminal.client_none")
     error = summary["client_error_s"]
     factor, unit = digits.time_unit([error["p99"]])
     return words(

@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 import json
-import os
 import socket
 import struct
 import time
@@ -225,8 +224,3 @@ async def serve(
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()
-
-
-def required_key() -> str | None:
-    """The key that ``--require-key`` demands: the simulator's own HARNESS_API_KEY."""
-    return os.environ.get("HARNESS_API_KEY") or None

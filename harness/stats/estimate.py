@@ -7,7 +7,7 @@ never made out of one value.
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -89,19 +89,18 @@ def proportion(k: int, n: int, confidence: float = 0.95) -> Estimate:
     """k successes of n independent trials: Wilson's interval; Clopper–Pearson if k is 0 or n.
 
     No point and no interval for n = 0. Raises ValueError unless 0 <= k <= n.
-    Source: ``statsmodels.stats.proportion.proportion_confint``.
+    Source: ``scipy.stats.binomtest``.
     """
     if not 0 <= k <= n:
         raise ValueError(f"{k} of {n} is no proportion")
     _check_confidence(confidence)
     if n == 0:
         return Estimate(None, None, None, 0, confidence, "Wilson", (few(0, 1),))
-    from statsmodels.stats.proportion import (  # type: ignore[import-untyped]
-        proportion_confint,
-    )
+    from scipy import stats
 
-    method, name = ("beta", "Clopper–Pearson") if k in (0, n) else ("wilson", "Wilson")
-    lo, hi = proportion_confint(k, n, alpha=1 - confidence, method=method)
+    method: Literal["exact", "wilson"] = "exact" if k in (0, n) else "wilson"
+    lo, hi = stats.binomtest(k, n).proportion_ci(confidence, method=method)
+    name = "Wilson" if method == "wilson" else "Clopper–Pearson"
     return Estimate(k / n, float(lo), float(hi), n, confidence, name)
 
 

@@ -74,7 +74,7 @@ def run(
 
     async def main() -> Result:
         clock = VirtualClock()
-        with RunWriter.create(experiment.folder, experiment.manifest("test")) as writer:
+        with RunWriter.create(experiment.folder, experiment.manifest(["test"])) as writer:
             whole = await record(
                 experiment, writer, lambda trial: meanwhile() if meanwhile else None, clock
             )

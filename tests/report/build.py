@@ -90,7 +90,7 @@ def manifest(arms: Sequence[str], planned: int, **changes: Any) -> dict[str, Any
         "schema": SCHEMA,
         "kind": "run",
         "status": "complete",
-        "command": "harness run --provider sim:report-2025 --out 'reports/a <b>'",
+        "command": "harness run --provider sim:report-2025 --scenarios 'reports/a <b>'",
         "config": config,
         "arms": list(arms),
         "baseline": arms[0],

@@ -16,7 +16,7 @@ from harness.prompt import DRAW_HEADER, edit_prompt
 from harness.providers.sse import SSEReader
 from harness.simulator.engine import Engine, registration
 from harness.simulator.profile import Faults
-from harness.simulator.server import make_app, required_key, serve
+from harness.simulator.server import make_app, serve
 from tests.serving import serve_app, serve_simulator
 from tests.simulated import KEY, profile, short, times
 
@@ -346,10 +346,3 @@ async def test_a_port_that_is_taken() -> None:
         port = int(url.split(":")[2].removesuffix("/v1"))
         with pytest.raises(OSError, match="address already in use"):
             await serve(engine(), "127.0.0.1", port, ready=lambda url: None)
-
-
-def test_the_key_it_demands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HARNESS_API_KEY", KEY)
-    assert required_key() == KEY
-    monkeypatch.setenv("HARNESS_API_KEY", "")
-    assert required_key() is None

@@ -33,7 +33,7 @@ def _parts(result: Result) -> Iterator[str]:
     yield ""
     if result.outcome is not None:
         for compared in result.pipelines:
-            yield f"- {_text(effect(compared))}"
+            yield f"- {_text(effect(result, compared))}"
         yield ""
     yield f"A: {_code(result.a.folder)} ({_text(about(result.a))})  "
     yield f"B: {_code(result.b.folder)} ({_text(about(result.b))})  "
@@ -65,10 +65,13 @@ def _comparison(result: Result, compared: Compared) -> Iterator[str]:
             for line in rows
         ],
     )
-    notes = {f"{line.label.rpartition(',')[0]}: {note}" for line in rows for note in line.notes}
+    notes: dict[str, list[str]] = {}
+    for line in rows:
+        for note in line.notes:
+            notes.setdefault(note, []).append(line.label.rpartition(", ")[0])
     if notes:
         yield ""
-        yield from (f"- {_text(note)}" for note in sorted(notes))
+        yield from (f"- {_text('; '.join(of))}: {_text(note)}" for note, of in notes.items())
 
 
 def _change(line: Line) -> str:

@@ -76,7 +76,7 @@ def _table(
     name = _said(compared.name, style)
     if result.outcome is not None:
         yield from (
-            style.bold(text) for text in wrap(_said(effect(compared), style), columns, "  ")
+            style.bold(text) for text in wrap(_said(effect(result, compared), style), columns, "  ")
         )
     head = [name if result.outcome is None else "", *HEAD[1:]]
     if not mine:

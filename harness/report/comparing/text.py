@@ -19,6 +19,7 @@ LABELS = {
     "success": "right answers",
     "cpu": "CPU per trial",
 }
+RESPONSE = ("gm", "mean", "p50", "p95", "p99")  # one unit for all of them
 OPTIONAL = ("ttft", "cpu")  # rows that say nothing where nothing was measured
 WORST: tuple[Outcome, ...] = ("fail", "undecided", "pass")
 NAMED = 3  # broken gates that the verdict names
@@ -45,10 +46,11 @@ class Line:
 def lines(compared: Compared, rulings: Sequence[Ruling]) -> list[Line]:
     """The rows of a pipeline that have something to say. ``rulings``: of this pipeline."""
     made = []
+    unit = _time_unit([row for row in compared.rows if row.metric in RESPONSE])
     for row in compared.rows:
         mine = [ruling.outcome for ruling in rulings if ruling.gate.metric == row.metric]
         if mine or row.metric not in OPTIONAL or row.change is not None:
-            made.append(_line(row, worst(mine)))
+            made.append(_line(row, worst(mine), unit))
     return made
 
 
@@ -61,8 +63,8 @@ def worst(outcomes: Sequence[Outcome]) -> str:
     return next((outcome for outcome in WORST if outcome in outcomes), "")
 
 
-def _line(row: Row, gate: str) -> Line:
-    factor, unit = _unit(row)
+def _line(row: Row, gate: str, response: tuple[float, str]) -> Line:
+    factor, unit = response if row.metric in RESPONSE else _unit(row)
     levels = [None if value is None else factor * value for value in (row.a, row.b)]
     known = [value for value in levels if value is not None]
     places = digits.row_places(known, ())
@@ -86,7 +88,11 @@ def _unit(row: Row) -> tuple[float, str]:
         return 100, "%"
     if row.metric == "throughput":
         return 1, "per s"
-    return digits.time_unit(value for value in (row.a, row.b) if value is not None)
+    return _time_unit([row])
+
+
+def _time_unit(rows: Sequence[Row]) -> tuple[float, str]:
+    return digits.time_unit(v for row in rows for v in (row.a, row.b) if v is not None)
 
 
 # --- gates ---
@@ -145,7 +151,7 @@ def verdict(result: Result) -> str:
             return f"No conclusion: {barred[0].text}."
         if not result.pipelines:
             return "No pipeline is in both runs: nothing is compared."
-        return "; ".join(effect(compared) for compared in result.pipelines) + "."
+        return "; ".join(effect(result, compared) for compared in result.pipelines) + "."
     if result.outcome == "pass":
         return f"Pass: {_all(total)}."
     rest = [f"{count[o]} {_WORDS[o]}" for o in WORST if count[o] and o != result.outcome]
@@ -169,7 +175,7 @@ def _all(total: int) -> str:
     return "the gate holds" if total == 1 else f"all {total} gates hold"
 
 
-def effect(compared: Compared) -> str:
+def effect(result: Result, compared: Compared) -> str:
     """What happened to the response time of a pipeline, in words."""
     row = compared.row("gm")
     if row.change is None or row.lo is None or row.hi is None:
@@ -180,6 +186,8 @@ def effect(compared: Compared) -> str:
         f"{digits.interval(row.lo, row.hi, step, sign=True)}"
     )
     word = "slower" if row.lo > 0 else "faster" if row.hi < 0 else "no difference detected"
+    if row.hold or barring(result):
+        word = f"no conclusion ({row.hold})" if row.hold else "no conclusion"
     return f"{compared.name}: response time {shown}, {word}"
 
 
