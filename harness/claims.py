@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from harness.config import WorkloadText
 from harness.errors import InputError
 from harness.scenario import describe
 from harness.simulator.profile import NO_OVERRIDES, Overrides
-from harness.workload import Workload
 
 Estimand = Literal[
     "response_time_gm",
@@ -124,22 +124,13 @@ class ClaimFile(_Table):
     target: Positive | None = None
     published: Published = Published()
     scenarios: Annotated[list[str], Field(min_length=1)]
-    workload: str = "closed"
+    workload: WorkloadText = "closed"
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 1
     group: Annotated[int, Field(ge=1)] | None = None
     profile: str = "report-2025"
     arms: Arms
     budget: Budget = Budget()
     plan: Variance = Variance()
-
-    @field_validator("workload")
-    @classmethod
-    def _workload(cls, text: str) -> str:
-        try:
-            Workload.parse(text)
-        except InputError as error:
-            raise ValueError(str(error)) from error
-        return text
 
     @model_validator(mode="after")
     def _coherent(self) -> "ClaimFile":

@@ -84,7 +84,7 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
     add("--aa", action="store_const", const=True, help="run the baseline a second time")
     add("--rate-limit", type=float, metavar="R", help="provider calls per second at most")
     add("--target", type=float, metavar="S", help="response time that goodput demands, seconds")
-    add("--timeout", type=float, metavar="S", help="of one call, seconds (default: 120)")
+    add("--timeout", type=float, metavar="S", help="of one call, seconds (default: 300)")
     add("--model", metavar="NAME", help="model to ask for (default: the server's first)")
     add("--out", metavar="DIR", help="folder of the run (default: reports/run-TIME)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")

@@ -2,13 +2,25 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import InputError
 from harness.scenario import describe
 from harness.workload import Workload
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _workload(text: str) -> str:
+    try:
+        Workload.parse(text)
+    except InputError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+WorkloadText = Annotated[str, AfterValidator(_workload)]
+"""A workload as ``--workload`` takes it."""
 
 
 class RunConfig(BaseModel):
@@ -25,7 +37,7 @@ class RunConfig(BaseModel):
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 4
     batch_size: Annotated[int, Field(ge=1, le=10_000)] | None = None
     group: Annotated[int, Field(ge=1)] | None = None
-    workload: str = "closed"
+    workload: WorkloadText = "closed"
     repeats: Annotated[int, Field(ge=1)] = 3
     warmup: Annotated[int, Field(ge=0)] = 1
     seed: Annotated[int, Field(ge=0)] = 0
@@ -35,17 +47,8 @@ class RunConfig(BaseModel):
     aa: bool = False
     rate_limit: Annotated[float, Field(ge=0.01, le=100_000, allow_inf_nan=False)] | None = None
     target: Positive | None = None
-    timeout: Positive = 120.0
+    timeout: Positive = 300.0
     model: str | None = None
-
-    @field_validator("workload")
-    @classmethod
-    def _workload(cls, text: str) -> str:
-        try:
-            Workload.parse(text)
-        except InputError as error:
-            raise ValueError(str(error)) from error
-        return text
 
     @property
     def slots_per_batch(self) -> int:

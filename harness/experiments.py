@@ -35,7 +35,7 @@ class Options:
     seed: int
     time_scale: float
     sequential: bool
-    timeout: float = 120.0
+    timeout: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ def test_defaults_are_those_of_the_help() -> None:
     made = config()
     assert (made.pipelines, made.provider) == (["sync", "async", "batched"], "sim")
     assert (made.concurrency, made.repeats, made.warmup, made.seed) == (4, 3, 1, 0)
-    assert (made.workload, made.time_scale, made.timeout) == ("closed", 1.0, 120.0)
+    assert (made.workload, made.time_scale, made.timeout) == ("closed", 1.0, 300.0)
     assert (made.summary, made.constrained, made.aa) == (True, False, False)
     assert (made.rate_limit, made.target, made.model) == (None, None, None)
 

@@ -35,7 +35,7 @@ class ProviderSettings:
     spec: str
     seed: int = 0
     time_scale: float = 1.0
-    timeout: float = 120.0
+    timeout: float = 300.0
     model: str | None = None
     rate_limit: float | None = None
     slots: int = 4
