@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.9
 
-.PHONY: demo test check lint types layers local-model example-local lock clean
+.PHONY: demo test check lint types layers local-model example-local \
+	method-table lock clean
 
 # The main job on shipped scenarios with the simulated model: about half a minute.
 demo: .venv/core
@@ -36,6 +37,13 @@ example-local: local-model
 	rm -rf reports/example-local
 	$(BIN)/harness run --provider local --scenarios scenarios/short \
 		--pipelines sync,async,batched,streaming --repeats 2 --out reports/example-local
+
+# Simulates the known answers of docs/method.md again and rewrites their table: two minutes.
+method-table: .venv/dev
+	$(BIN)/python -m benchmarks.known_answers
+
+notebooks: .venv/dev
+	$(BIN)/jupyter lab notebooks
 
 lock: .venv/uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \

@@ -196,8 +196,8 @@ class Experiment:
 
     def _arms(self, claim: Claim) -> Arms:
         file = claim.file
-        candidate = self._arm(claim, file.arms.candidate)
         baseline = None if file.arms.baseline is None else self._arm(claim, file.arms.baseline)
+        candidate = self._arm(claim, file.arms.candidate)
         if baseline == candidate:
             baseline, candidate = candidate, self._twin(candidate)
         return Arms(baseline, candidate, self._twin(baseline or candidate))

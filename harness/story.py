@@ -1,5 +1,7 @@
 """The story being edited: parse, validate, compare, address its fields.
 
+Over 300 lines for one subject: the format, its fields, and the selectors that name them.
+
 A story is a JSON array of turns; the names and types of its fields are fixed (see
 ``docs/scenarios.md``). ``parse_story`` accepts exactly that and says where anything else breaks it.
 """

@@ -78,7 +78,8 @@ def _inner(settings: ProviderSettings, clock: Clock, scenarios: Sequence[Scenari
         from harness.providers.local import LocalProvider
 
         return LocalProvider(rest or None, clock, timeout=settings.timeout, slots=settings.slots)
-    from harness.providers.openai_http import KEY_VARIABLE, HttpProvider
+    from harness.providers.openai_http import HttpProvider
+    from harness.providers.openai_wire import KEY_VARIABLE
 
     return HttpProvider(
         settings.spec,

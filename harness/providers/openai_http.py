@@ -1,13 +1,12 @@
-"""Any OpenAI-compatible server over HTTP, blocking (urllib3) and asynchronous (aiohttp)."""
+"""Any OpenAI-compatible server over HTTP, blocking (urllib3) and asynchronous (aiohttp).
 
-import http.client
-import io
+Over 300 lines: the three ways of calling share their headers, bodies and errors.
+"""
+
 import json
-import socket
-import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import aiohttp
 import urllib3
@@ -16,14 +15,21 @@ from harness.clock import Clock
 from harness.errors import InputError
 from harness.prompt import DRAW_HEADER, Prompt
 from harness.providers.base import Completion, ProviderError, Trace
+from harness.providers.blocking_pool import blocking_pool, read_blocking
+from harness.providers.openai_wire import (
+    KEY_VARIABLE,
+    checked_base,
+    first_model,
+    read_body,
+    status_type,
+    take_extras,
+    transport_type,
+)
 from harness.providers.sse import SSEError, SSEReader
-from harness.records import ErrorType, SimTiming, Usage
 from harness.scenario import Scenario
 from harness.simulator.engine import registration
 
-KEY_VARIABLE = "HARNESS_API_KEY"
 CONNECT_S = 10.0
-MAX_ANSWER = 64 * 1024 * 1024
 
 
 class HttpProvider:
@@ -69,12 +75,10 @@ class HttpProvider:
             connector=aiohttp.TCPConnector(limit=0, force_close=not self._keepalive),
             timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=CONNECT_S),
         )
-        # Pools are per host; 1,024 connections is more threads than anyone blocks on.
-        self._pool = urllib3.PoolManager(maxsize=1024, retries=False)
-        self._pool.pool_classes_by_scheme = _POOLS
+        self._pool = blocking_pool()
         models = await self._look("/models")
         if self._model is None:
-            self._model = _first_model(models)
+            self._model = first_model(models)
         self._about = await self._simulator()
         if self._about is not None:
             await self._teach()
@@ -106,7 +110,7 @@ class HttpProvider:
         url = self.base.removesuffix("/v1") + "/x-sim/scenarios"
         try:
             async with self._session.post(url, data=registration(self._scenarios)) as response:
-                answer = await response.read()
+                answer = await read_body(response)
         except (aiohttp.ClientError, TimeoutError) as error:
             why = self._clean(str(error) or type(error).__name__)
             raise InputError(f"{url}: takes no scenarios: {why}") from error
@@ -157,7 +161,7 @@ class HttpProvider:
             )
             trace.status = response.status
             try:
-                answer = _read_blocking(response)
+                answer = read_blocking(response)
             except BaseException:
                 response.close()
                 raise
@@ -177,7 +181,7 @@ class HttpProvider:
                 f"{self.base}/chat/completions", data=body, headers=headers, allow_redirects=False
             ) as response:
                 trace.status = response.status
-                answer = await response.read()
+                answer = await read_body(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             trace.done = self._clock.now()
             raise self._transport_error(error) from error
@@ -198,7 +202,7 @@ class HttpProvider:
             ) as response:
                 trace.status = response.status
                 if response.status != 200:
-                    answer = await response.read()
+                    answer = await read_body(response)
                     trace.done = self._clock.now()
                     self._completion(answer, trace)
                 reader = SSEReader()
@@ -257,7 +261,7 @@ class HttpProvider:
         """The text of a whole answer. Raises ProviderError for any other than a good one."""
         status = trace.status or 0
         if status != 200:
-            raise ProviderError(_status_type(status), self._reason(status, answer))
+            raise ProviderError(status_type(status), self._reason(status, answer))
         try:
             data = json.loads(answer)
             choice = data["choices"][0]
@@ -269,7 +273,7 @@ class HttpProvider:
             raise ProviderError("protocol", why) from error
         if isinstance(reason := choice.get("finish_reason"), str):
             trace.finish_reason = reason
-        _take_extras(data, trace)
+        take_extras(data, trace)
         return Completion(text)
 
     def _chunk(self, data: str, trace: Trace) -> str:
@@ -287,13 +291,13 @@ class HttpProvider:
             raise ProviderError("protocol", why) from error
         if choices and isinstance(reason := choices[0].get("finish_reason"), str):
             trace.finish_reason = reason
-        _take_extras(event, trace)
+        take_extras(event, trace)
         return text
 
     def _transport_error(self, error: Exception) -> ProviderError:
         """A failure below HTTP, typed."""
         text = " ".join(self._clean(str(error) or type(error).__name__).split())
-        return ProviderError(_transport_type(error), text[:200])
+        return ProviderError(transport_type(error), text[:200])
 
     def _reason(self, status: int, body: bytes) -> str:
         """An HTTP error in one line, from the server's own message where it has one."""
@@ -307,134 +311,3 @@ class HttpProvider:
 
     def _clean(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text
-
-
-class _BoundedReader(io.RawIOBase):
-    """The bytes of a socket until its time-out has passed in all, not anew with each of them.
-
-    Otherwise a server that trickles outlasts any time-out of a blocking call.
-    """
-
-    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
-        self._raw = raw
-        self._sock = sock
-        self._end = time.monotonic() + (sock.gettimeout() or float("inf"))
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the answer took too long")
-        self._sock.settimeout(None if left == float("inf") else left)
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _BoundedResponse(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock))
-
-
-class _Connection(urllib3.connection.HTTPConnection):
-    response_class = _BoundedResponse
-
-
-class _TLSConnection(urllib3.connection.HTTPSConnection):
-    response_class = _BoundedResponse
-
-
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TLSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection
-
-
-_POOLS = {"http": _Pool, "https": _TLSPool}
-
-
-def _read_blocking(response: urllib3.BaseHTTPResponse) -> bytes:
-    """The body. Raises ProviderError when it is too large."""
-    parts: list[bytes] = []
-    size = 0
-    for part in response.stream(65536):
-        parts.append(part)
-        size += len(part)
-        if size > MAX_ANSWER:
-            raise ProviderError("protocol", f"the answer has more than {MAX_ANSWER:,} bytes")
-    return b"".join(parts)
-
-
-def checked_base(url: str) -> str:
-    """The URL without a closing slash. Raises InputError for one that cannot be right."""
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError as error:
-        raise InputError(f"{url}: not a URL: {error}") from error
-    if parts.username or parts.password:
-        raise InputError(f"the provider's URL holds a password; put the key into {KEY_VARIABLE}")
-    if not good or parts.query or parts.fragment:
-        raise InputError(f"{url}: not a base URL such as http://127.0.0.1:8000/v1")
-    return url.rstrip("/")
-
-
-def _first_model(models: object) -> str:
-    """The model to ask for when none was named: the first that the server lists."""
-    try:
-        return str(models["data"][0]["id"])  # type: ignore[index]
-    except (KeyError, IndexError, TypeError):
-        return "default"
-
-
-def _transport_type(error: Exception) -> ErrorType:
-    """What kind of failure below HTTP it is, the same for both clients."""
-    if isinstance(
-        error,
-        urllib3.exceptions.NewConnectionError
-        | urllib3.exceptions.SSLError
-        | aiohttp.ClientConnectorError,
-    ):
-        return "connect"
-    if isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError):
-        return "timeout"
-    if isinstance(error, aiohttp.ClientPayloadError):
-        # aiohttp tells a connection that broke from one that was closed only in its words.
-        return "reset" if "ConnectionResetError" in str(error) else "truncated"
-    if isinstance(error, urllib3.exceptions.ProtocolError):
-        # urllib3 puts what really happened second; without it, a chunked body ended too soon.
-        cause = error.args[1] if len(error.args) > 1 else http.client.IncompleteRead(b"")
-        if isinstance(cause, http.client.IncompleteRead):
-            return "truncated"
-        return "reset" if isinstance(cause, OSError) else "protocol"
-    return "reset" if isinstance(error, aiohttp.ClientConnectionError | OSError) else "protocol"
-
-
-def _status_type(status: int) -> ErrorType:
-    if status == 429:
-        return "rate_limited"
-    if 400 <= status < 500:
-        return "http_4xx"
-    return "http_5xx" if status >= 500 else "protocol"
-
-
-def _take_extras(data: dict[str, Any], trace: Trace) -> None:
-    """Token usage, and the simulator's own timing; None where absent or of another shape."""
-    usage, sim = data.get("usage"), data.get("x_sim")
-    if isinstance(usage, dict):
-        prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-        if isinstance(prompt, int) and isinstance(completion, int):
-            details = usage.get("prompt_tokens_details")
-            cached = details.get("cached_tokens") if isinstance(details, dict) else None
-            trace.usage = Usage(prompt, completion, cached)
-    if isinstance(sim, dict):
-        first, total = sim.get("ttft_s"), sim.get("total_s")
-        if isinstance(first, int | float) and isinstance(total, int | float):
-            trace.sim = SimTiming(ttft_s=float(first), total_s=float(total))

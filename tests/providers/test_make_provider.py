@@ -5,7 +5,8 @@ import pytest
 from harness.clock import ManualClock
 from harness.errors import InputError
 from harness.providers import ProviderSettings, make_provider
-from harness.providers.openai_http import KEY_VARIABLE, HttpProvider
+from harness.providers.openai_http import HttpProvider
+from harness.providers.openai_wire import KEY_VARIABLE
 from harness.providers.simulated import SimulatedProvider
 from harness.providers.throttled import Throttled
 from tests.simulated import KEY

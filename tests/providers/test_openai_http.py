@@ -14,9 +14,9 @@ from aiohttp import web
 from harness.clock import MonotonicClock
 from harness.errors import InputError
 from harness.prompt import Prompt
-from harness.providers import ProviderError, Recorder
-from harness.providers import openai_http as under_test
-from harness.providers.openai_http import KEY_VARIABLE, HttpProvider, checked_base
+from harness.providers import ProviderError, Recorder, openai_wire
+from harness.providers.openai_http import HttpProvider
+from harness.providers.openai_wire import KEY_VARIABLE, checked_base
 from harness.records import Usage, to_dict
 from harness.simulator.engine import Engine
 from tests.serving import Connection, serve_app, serve_calls, serve_raw, serve_simulator
@@ -230,9 +230,10 @@ async def test_broken_compression(way: Way) -> None:
     assert (await failure(handle, way)).error.type in ("protocol", "truncated")
 
 
-async def test_an_endless_answer_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(under_test, "MAX_ANSWER", 1000)
-    error = await failure(answering(body=b"x" * 1001), "blocking")
+@whole_ways
+async def test_an_endless_answer_is_not_kept(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai_wire, "MAX_ANSWER", 1000)
+    error = await failure(answering(body=b"x" * 1001), way)
     assert error.error.type == "protocol"
     assert "1,000 bytes" in error.error.message
 

@@ -1,4 +1,4 @@
-"""False failures and detection of the gates: as first written, and as they are (decision 8).
+"""False failures and detection of the gates: as first written, and as they are (decision 7).
 
 Two minutes. Run from the project's root: python -m docs.decisions.simulations.gate_levels
 """

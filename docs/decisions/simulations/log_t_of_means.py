@@ -1,4 +1,4 @@
-"""Coverage of the log-t interval taken for a ratio of means, CV .1 against .3 (decision 7).
+"""Coverage of the log-t interval taken for a ratio of means, CV .1 against .3 (decision 6).
 
 Arms of equal means, 100 blocks, log times correlated by ρ. The paired delta-t beside it.
 Run from the project's root: python -m docs.decisions.simulations.log_t_of_means

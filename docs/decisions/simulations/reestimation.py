@@ -1,4 +1,4 @@
-"""Wrong verdicts and power of the blinded re-estimation after ten blocks (decision 7).
+"""Wrong verdicts and power of the blinded re-estimation after ten blocks (decision 6).
 
 Claims of about 15 %. For each sd of the log ratio: supported and refuted where half the claim is
 true (both wrong), supported where the claim is, refuted where nothing is. Half a minute.
