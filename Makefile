@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.9
 
-.PHONY: demo test check lint types layers local-model example-local \
+.PHONY: demo test check lint types layers local-model example-local notebooks \
 	method-table lock clean
 
 # The main job on shipped scenarios with the simulated model: about half a minute.

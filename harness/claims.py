@@ -5,8 +5,9 @@ show. It runs nothing and imports no statistics library until it is asked.
 """
 
 import tomllib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -248,6 +249,25 @@ def evidence(claim: Claim) -> Evidence:
     if published.same_path:
         reasons.append("same_path")
     return Evidence("not_testable" if reasons else "testable", change, tuple(reasons))
+
+
+def share_alpha(claims: Sequence[Claim]) -> list[Claim]:
+    """The claims, those of one family each at the confidence 1 − α/|F| (Bonferroni).
+
+    α is 1 − the confidence that a claim asks for. Claims without a family are one each.
+    """
+    sizes = Counter(claim.file.family for claim in claims if claim.file.family)
+    return [
+        claim
+        if claim.file.family is None
+        else replace(
+            claim,
+            file=claim.file.model_copy(
+                update={"confidence": 1 - (1 - claim.file.confidence) / sizes[claim.file.family]}
+            ),
+        )
+        for claim in claims
+    ]
 
 
 def load_claims(paths: Iterable[str | Path]) -> list[Claim]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Literal, cast
 
 from harness.records import BlockRecord, TrialRecord
-from harness.stats import compare, estimate, sequential
+from harness.stats import compare, estimate, position, sequential
 from harness.stats import sample as sm
 from harness.stats.compare import Comparison
 from harness.stats.estimate import Estimate
@@ -13,6 +13,7 @@ from harness.stats.estimate import Estimate
 TRIALWISE = ("response_time_gm", "response_time_mean", "response_time_p50", "response_time_p95")
 BLOCKWISE = ("makespan", "throughput", "goodput")
 RESOURCES = ("cpu_s", "peak_rss_mb", "peak_threads", "loop_stall_s")
+POSITION_WARNING = "adjusted for the place of the arms within their blocks"
 LEAST_STALL_S = 1e-4  # stalls below the heartbeat's own resolution count as this
 
 Resource = Literal["cpu_s", "peak_rss_mb", "peak_threads", "loop_stall_s"]
@@ -30,12 +31,30 @@ def ratio(
     g: float | None = None,
 ) -> Comparison:
     """Candidate over baseline. ``g`` not None: the always-valid interval of the sequential rule,
-    which only estimands of log ratios have. Raises ValueError for one that is no ratio.
+    which only estimands of log ratios have. Times are freed of the effect of an arm's place within
+    its block where there is one (p < .01). Raises ValueError for an estimand that is no ratio.
     """
     if estimand == "response_time_p95":
         arms = [sm.sample(records, arm, timeouts_as_inf=True) for arm in (baseline, candidate)]
         return compare.quantile_ratio(arms[0], arms[1], 0.95, confidence)
     found = paired(estimand, records, blocks, baseline, candidate, target)
+    if estimand not in RESOURCES:
+        found, moved = _without_position(found, records, baseline, candidate)
+        if moved:
+            made = _ratio(estimand, found, confidence, g)
+            return replace(made, warnings=(*made.warnings, POSITION_WARNING))
+    return _ratio(estimand, found, confidence, g)
+
+
+def _without_position(
+    pairs: sm.Pairs, records: Sequence[TrialRecord], baseline: str, candidate: str
+) -> tuple[sm.Pairs, bool]:
+    """The pairs freed of the effect of an arm's place in its block, if there is one."""
+    freed = position.adjusted(pairs, position.positions(records, baseline, candidate))
+    return freed, freed is not pairs
+
+
+def _ratio(estimand: str, found: sm.Pairs, confidence: float, g: float | None) -> Comparison:
     if g is not None:
         return sequential.sequential_gm_ratio(found, confidence, g, estimand=estimand)
     if estimand == "response_time_mean":

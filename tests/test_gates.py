@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.gates import ClientReplay, adjusted, facts, margins, position_effect, positions
+from harness.gates import ClientReplay, facts, margins
 from harness.gates.base import Effect, Margin
 from harness.records import TrialRecord
 from harness.stats.compare import Comparison
 from harness.stats.estimate import Estimate
+from harness.stats.position import adjusted, position_effect, positions
 from harness.stats.sample import Pairs
 from harness.workload import Workload
 from tests.gates_lib import ARMS, A, B, Plan, Run, experiment, gates, stretch, trial

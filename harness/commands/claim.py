@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.claims import Claim, load_claims
+from harness.claims import Claim, load_claims, share_alpha
 from harness.clock import run_loop
 from harness.errors import InputError
 from harness.execute import record
@@ -31,7 +31,7 @@ EXIT = {
 
 def main(args: argparse.Namespace) -> int:
     """Plan what the claims need, or run it and give their verdicts; the worst decides the exit."""
-    claims = load_claims(args.files)
+    claims = share_alpha(load_claims(args.files))
     options = Options(args.provider, args.seed, args.time_scale, args.sequential)
     if not 0 < args.time_scale <= 100:
         raise InputError(f"--time-scale: is {args.time_scale:g}, must be above 0 and at most 100")

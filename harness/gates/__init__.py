@@ -1,7 +1,7 @@
 """The gates of a claim: what must hold before its figures mean anything. Pure functions of records.
 
-``client`` has the gates on the experiment, ``evidence`` those on its figures; ``facts``,
-``margins`` and ``position`` compute what they judge. Only trials and blocks of the claim's arms
+``client`` has the gates on the experiment, ``evidence`` those on its figures; ``facts`` and
+``margins`` compute what they judge. Only trials and blocks of the claim's arms
 count, and what cannot be measured does not hold.
 """
 
@@ -12,7 +12,6 @@ from harness.gates import client, evidence
 from harness.gates.base import Effect, Gate
 from harness.gates.client import ClientReplay
 from harness.gates.evidence import Estimator
-from harness.gates.position import adjusted, position_effect, positions
 from harness.records import BlockRecord, TrialRecord
 from harness.workload import Workload
 
@@ -21,10 +20,7 @@ __all__ = [
     "Effect",
     "Estimator",
     "Gate",
-    "adjusted",
     "check_gates",
-    "position_effect",
-    "positions",
 ]
 
 TIMED = frozenset((*TRIALWISE, *BLOCKWISE))

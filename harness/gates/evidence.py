@@ -22,11 +22,11 @@ import numpy as np
 from harness.gates import margins
 from harness.gates.base import Gate, Margin, Rule
 from harness.gates.client import Trials
-from harness.gates.position import adjusted, positions
 from harness.records import TrialRecord
 from harness.stats import sample as sm
 from harness.stats.compare import Comparison, by_group
 from harness.stats.estimate import Estimate
+from harness.stats.position import adjusted, positions
 from harness.validity import UNANSWERED_SHARE
 
 AA_CONFIDENCE = 0.99

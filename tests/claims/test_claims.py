@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.claims import Claim, ClaimFile, evidence, load_claims
+from harness.claims import Claim, ClaimFile, evidence, load_claims, share_alpha
 from harness.errors import InputError
 from harness.judge import line_of
 from harness.scenario import load_scenarios, shipped_dir
@@ -154,3 +154,11 @@ def test_higher_is_better_is_read_with_the_arms_swapped(tmp_path: Path) -> None:
     assert claim.reduction == pytest.approx(0.15 / 1.15)
     worse = ClaimFile.model_validate(claim.file.model_dump() | {"direction": "worse"})
     assert not Claim(worse, "x").swap
+
+
+def test_a_family_shares_its_error_rate(tmp_path: Path) -> None:
+    claim = loaded(tmp_path, FILE.replace('source = "', 'family = "f"\nsource = "'))
+    alone = loaded(tmp_path)
+    assert share_alpha([claim])[0].file.confidence == pytest.approx(0.95)
+    both = share_alpha([claim, alone, claim])
+    assert [c.file.confidence for c in both] == pytest.approx([0.975, 0.95, 0.975])

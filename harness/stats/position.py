@@ -6,12 +6,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from harness.gates.base import ROUNDING
 from harness.records import TrialRecord
 from harness.stats.compare import by_group
 from harness.stats.sample import Floats, Ints, Pairs
 
 POSITION_LEVEL = 0.01
+ROUNDING = 1e-9  # a spread of log ratios no larger than this is none
 
 Positions: TypeAlias = Mapping[int, tuple[int, int]]
 """Block number → places of baseline and candidate within it, from 0."""
@@ -31,9 +31,8 @@ def position_effect(pairs: Pairs, places: Positions) -> tuple[float, float] | No
     """(p, β): the log ratio changes by β for each place that the candidate is later.
 
     Least squares of the blocks' mean log ratios on the centred difference of places; p two-sided,
-    of β = 0. None for fewer than three blocks, when the difference never varies, or
-    where a value has no logarithm. Raises
-    KeyError for a block without places.
+    of β = 0. None for fewer than three blocks, when the difference never varies, or where a value
+    has no logarithm. Raises KeyError for a block without places.
     """
     blocks, shift = _shifts(pairs, places)
     if (
