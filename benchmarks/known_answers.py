@@ -599,15 +599,20 @@ def table(rows: Iterable[Sequence[str]]) -> str:
 
 def shown(text: str) -> list[list[str]]:
     """The rows of the table in a document. Raises ValueError without both markers, in order."""
-    inside = text[text.index(BEGIN) + len(BEGIN) : text.index(END)]
-    lines = [line for line in inside.splitlines() if line.startswith("|")]
+    start, end = _inside(text)
+    lines = [line for line in text[start:end].splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
 def rewritten(text: str, rows: Iterable[Sequence[str]]) -> str:
-    """The document with another table. Raises ValueError without both markers."""
-    before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
-    return f"{before}\n{table(rows)}\n{after}"
+    """The document with another table. Raises ValueError without both markers, in order."""
+    start, end = _inside(text)
+    return f"{text[:start]}\n{table(rows)}\n{text[end:]}"
+
+
+def _inside(text: str) -> tuple[int, int]:
+    start = text.index(BEGIN) + len(BEGIN)
+    return start, text.index(END, start)
 
 
 def main() -> int:

@@ -122,6 +122,7 @@ class ClaimFile(_Table):
     equivalence: Fraction = 0.05
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     family: str | None = None
+    scope: Literal["these scenarios", "scenarios like these"] = "these scenarios"
     target: Positive | None = None
     published: Published = Published()
     scenarios: Annotated[list[str], Field(min_length=1)]
@@ -256,18 +257,17 @@ def share_alpha(claims: Sequence[Claim]) -> list[Claim]:
 
     α is 1 − the confidence that a claim asks for. Claims without a family are one each.
     """
+    from harness.stats.compare import family_confidence
+
     sizes = Counter(claim.file.family for claim in claims if claim.file.family)
-    return [
-        claim
-        if claim.file.family is None
-        else replace(
-            claim,
-            file=claim.file.model_copy(
-                update={"confidence": 1 - (1 - claim.file.confidence) / sizes[claim.file.family]}
-            ),
-        )
-        for claim in claims
-    ]
+
+    def shared(claim: Claim) -> Claim:
+        if claim.file.family is None:
+            return claim
+        confidence = family_confidence(sizes[claim.file.family], 1 - claim.file.confidence)
+        return replace(claim, file=claim.file.model_copy(update={"confidence": confidence}))
+
+    return [shared(claim) for claim in claims]
 
 
 def load_claims(paths: Iterable[str | Path]) -> list[Claim]:

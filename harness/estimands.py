@@ -7,13 +7,14 @@ from typing import Literal, cast
 from harness.records import BlockRecord, TrialRecord
 from harness.stats import compare, estimate, position, sequential
 from harness.stats import sample as sm
-from harness.stats.compare import Comparison
+from harness.stats.compare import Comparison, Scope
 from harness.stats.estimate import Estimate
 
 TRIALWISE = ("response_time_gm", "response_time_mean", "response_time_p50", "response_time_p95")
 BLOCKWISE = ("makespan", "throughput", "goodput")
 RESOURCES = ("cpu_s", "peak_rss_mb", "peak_threads", "loop_stall_s")
 POSITION_WARNING = "adjusted for the place of the arms within their blocks"
+MOST_FOR_RANKS = 2000  # blocks; looking at all their pairs takes time and memory
 LEAST_STALL_S = 1e-4  # stalls below the heartbeat's own resolution count as this
 
 Resource = Literal["cpu_s", "peak_rss_mb", "peak_threads", "loop_stall_s"]
@@ -29,21 +30,24 @@ def ratio(
     *,
     target: float | None = None,
     g: float | None = None,
+    scope: Scope = "these scenarios",
 ) -> Comparison:
     """Candidate over baseline. ``g`` not None: the always-valid interval of the sequential rule,
-    which only estimands of log ratios have. Times are freed of the effect of an arm's place within
-    its block where there is one (p < .01). Raises ValueError for an estimand that is no ratio.
+    which only estimands of log ratios have. ``scope`` is for ratios of geometric means.
+
+    Means are freed of the effect of an arm's place within its block where there is one (p < .01).
+    Raises ValueError for an estimand that is no ratio.
     """
     if estimand == "response_time_p95":
         arms = [sm.sample(records, arm, timeouts_as_inf=True) for arm in (baseline, candidate)]
         return compare.quantile_ratio(arms[0], arms[1], 0.95, confidence)
     found = paired(estimand, records, blocks, baseline, candidate, target)
-    if estimand not in RESOURCES:
+    if estimand not in RESOURCES and estimand != "response_time_p50":
         found, moved = _without_position(found, records, baseline, candidate)
         if moved:
-            made = _ratio(estimand, found, confidence, g)
+            made = _ratio(estimand, found, confidence, g, scope)
             return replace(made, warnings=(*made.warnings, POSITION_WARNING))
-    return _ratio(estimand, found, confidence, g)
+    return _ratio(estimand, found, confidence, g, scope)
 
 
 def _without_position(
@@ -54,16 +58,23 @@ def _without_position(
     return freed, freed is not pairs
 
 
-def _ratio(estimand: str, found: sm.Pairs, confidence: float, g: float | None) -> Comparison:
+def _ratio(
+    estimand: str, found: sm.Pairs, confidence: float, g: float | None, scope: Scope
+) -> Comparison:
     if g is not None:
-        return sequential.sequential_gm_ratio(found, confidence, g, estimand=estimand)
+        return sequential.sequential_gm_ratio(found, confidence, g, scope, estimand)
     if estimand == "response_time_mean":
         return compare.mean_ratio(found, confidence)
     if estimand == "response_time_p50":
         return compare.median_ratio(found, confidence)
     if estimand in BLOCKWISE:
         return compare.block_ratio(found, confidence, estimand)
-    return compare.gm_ratio(found, confidence, estimand=estimand)
+    made = compare.gm_ratio(found, confidence, scope, estimand)
+    if scope != "these scenarios" or made.n > MOST_FOR_RANKS:
+        return made
+    # A second look by ranks may flag heavy tails; it never overrides.
+    flags = compare.sensitivity(found, made).warnings
+    return replace(made, warnings=(*made.warnings, *flags))
 
 
 def paired(
@@ -76,7 +87,8 @@ def paired(
 ) -> sm.Pairs:
     """The pairs that a ratio rests on: trials within blocks, or whole blocks."""
     if estimand in TRIALWISE:
-        return sm.pairs(records, baseline, candidate)
+        late = estimand == "response_time_p50"  # a quantile can do with "longer than the time-out"
+        return sm.pairs(records, baseline, candidate, timeouts_as_inf=late)
     if estimand in BLOCKWISE:
         measure = cast(sm.BlockMeasure, estimand)
         return sm.block_pairs(records, baseline, candidate, measure, target=target)

@@ -183,8 +183,10 @@ def judge(claim: Claim, arms: Arms, data: Data, g: float | None = None) -> Resul
         confidence=claim.file.confidence,
         threshold=claim.threshold(data.time_scale),
         n_blocks=found.n,
-        blocks_needed=None if not sd else power.reestimated_n(sd, line, NO_LIMIT),
-        mde=power.detectable_reduction(sd, found.n),
+        blocks_needed=None
+        if not sd
+        else power.reestimated_n(sd, line, NO_LIMIT, confidence=claim.file.confidence),
+        mde=power.detectable_reduction(sd, found.n, confidence=claim.file.confidence),
         gates=gates,
         reasons=reasons,
         method=found.method,
@@ -236,6 +238,7 @@ def _compare(
             confidence,
             target=_target(claim, data),
             g=g,
+            scope=file.scope,
         )
 
     return compare

@@ -46,9 +46,9 @@ def summarise(run: Run) -> dict[str, Any]:
         },
         "pipelines": {arm: _pipeline(run, arm, target) for arm in arms},
         "client_error_s": _spread(validity.client_errors(run.records)),
-        "comparisons": [
-            row for arm in arms[1:] for row in _compare(run.records, arms[0], arm, target)
-        ],
+        "comparisons": _with_holm(
+            [row for arm in arms[1:] for row in _compare(run.records, arms[0], arm, target)]
+        ),
         "validity": {
             "valid": all(check.ok for check in checks),
             "checks": [asdict(check) for check in checks],
@@ -184,11 +184,23 @@ def _compare(
             "dropped_pairs": result.dropped_pairs,
             "cut_blocks": source.cut_blocks,
             "method": result.method,
+            "p_value": result.p_value,
             "verdict": None,
             "warnings": list(result.warnings),
         }
         for source, result in found
     ]
+
+
+def _with_holm(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with ``p_holm``: exploratory p-values corrected for looking at all of them."""
+    tested = [row for row in rows if row["p_value"] is not None]
+    corrected = compare.holm([row["p_value"] for row in tested])
+    for row in rows:
+        row["p_holm"] = None
+    for row, p_holm in zip(tested, corrected, strict=True):
+        row["p_holm"] = p_holm
+    return rows
 
 
 def _spread(values: Sequence[float]) -> dict[str, Any] | None:

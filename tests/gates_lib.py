@@ -7,11 +7,12 @@ from typing import TypedDict
 
 import numpy as np
 
-from harness.gates import ClientReplay, Gate, adjusted, check_gates, evidence, margins
+from harness.gates import ClientReplay, Gate, check_gates, evidence, margins
 from harness.gates.evidence import LEVEL
 from harness.records import Attempt, BlockRecord, CallError, Outcome, TrialRecord, Usage
 from harness.stats import sample as sm
 from harness.stats.compare import Comparison, gm_ratio
+from harness.stats.position import adjusted
 from tests.stats.draw import log_sd
 
 A, TWIN, B = ARMS = ("sync", "sync@aa", "async")

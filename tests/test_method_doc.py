@@ -119,7 +119,7 @@ def test_every_estimand_verdict_and_qualifier_is_explained() -> None:
 def test_a_gate_has_its_name_and_effect(gate: str) -> None:
     rule: Rule = RULES[gate]
     name, _, effect = gate_row(gate)
-    assert name.replace(" ", "_").lower() == rule.name.lower()
+    assert name.replace(" ", "_").replace("-", "").lower() == rule.name.lower()
     assert effect == rule.effect
 
 
