@@ -4,6 +4,7 @@ A claim is a TOML file. This module reads it, and says what its published figure
 show. It runs nothing and imports no statistics library until it is asked.
 """
 
+import math
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ from harness.config import WorkloadText
 from harness.errors import InputError
 from harness.scenario import describe
 from harness.simulator.profile import NO_OVERRIDES, Overrides
+from harness.stats.verdict import slower_by
 
 Estimand = Literal[
     "response_time_gm",
@@ -37,10 +39,8 @@ VerdictName = Literal["supported", "refuted", "inconclusive", "not_testable", "i
 LATENCY = frozenset(
     {"response_time_gm", "response_time_mean", "response_time_p50", "response_time_p95"}
 )
-BLOCKWISE = frozenset({"throughput", "makespan", "goodput"})
 RESOURCES = frozenset({"cpu_s", "peak_rss_mb", "peak_threads", "loop_stall_s"})
 HIGHER_IS_BETTER = frozenset({"throughput", "goodput", "success"})
-SECONDS = LATENCY | {"makespan", "cpu_s", "loop_stall_s"}
 
 Fraction = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -69,10 +69,14 @@ class Arms(_Table):
 
 
 class Published(_Table):
-    """The figures as published, in the claim's unit; ``same_path``: both arms ran the same code."""
+    """The figures as published, in the claim's unit; ``right`` of ``trials`` for success;
+    ``same_path``: both arms ran the same code.
+    """
 
-    baseline: list[float] = []
-    candidate: list[float] = []
+    baseline: list[Positive] = []
+    candidate: list[Positive] = []
+    right: Annotated[int, Field(ge=0)] | None = None
+    trials: Annotated[int, Field(ge=1)] | None = None
     same_path: bool = False
 
 
@@ -114,7 +118,7 @@ class ClaimFile(_Table):
     kind: Literal["about", "any", "absolute"]
     estimand: Estimand
     direction: Literal["better", "worse"] = "better"
-    reduction: Fraction | None = None
+    reduction: Positive | None = None
     gain: Fraction | None = None
     value: Positive | None = None
     unit: Literal["s", "per_s", "rate", "MB", "threads"] | None = None
@@ -134,6 +138,13 @@ class ClaimFile(_Table):
     budget: Budget = Budget()
     plan: Variance = Variance()
 
+    @property
+    def block_size(self) -> int:
+        """Scenarios in a block: 1 for latency, otherwise the concurrency."""
+        if self.group is not None:
+            return self.group
+        return 1 if self.estimand in LATENCY else self.concurrency
+
     @model_validator(mode="after")
     def _coherent(self) -> "ClaimFile":
         if self.kind == "absolute":
@@ -147,6 +158,17 @@ class ClaimFile(_Table):
             raise ValueError(f"a claim about a size (kind = 'about') needs {name}")
         if self.kind == "any" and self.estimand == "success":
             raise ValueError("a claim on success needs a size: kind = 'about' with gain")
+        higher = self.estimand in HIGHER_IS_BETTER
+        less = higher == (self.direction == "worse")
+        if less and self.reduction is not None and self.reduction >= 1:
+            raise ValueError("reduction: nothing can be less by 1 or more, which is all of it")
+        if len(set(self.scenarios)) < len(self.scenarios):
+            raise ValueError("scenarios: one is named twice")
+        if len(self.scenarios) % self.block_size:
+            raise ValueError(
+                f"scenarios: {len(self.scenarios)} do not fill blocks of {self.block_size}; "
+                "name more of them, or give group"
+            )
         if self.estimand == "goodput" and self.target is None:
             raise ValueError("a claim on goodput needs target, the response time in seconds")
         return self
@@ -182,7 +204,7 @@ class Claim:
         m = self.file.reduction
         if m is None or self.file.kind != "about":
             return None
-        return m / (1 + m) if self.swap else m
+        return slower_by(m) if self.swap else m
 
     @property
     def margin(self) -> float:
@@ -192,16 +214,15 @@ class Claim:
 
     @property
     def block_size(self) -> int:
-        """Scenarios in a block: 1 for latency, otherwise the concurrency."""
-        if self.file.group is not None:
-            return self.file.group
-        return 1 if self.file.estimand in LATENCY else max(1, self.file.concurrency)
+        return self.file.block_size
 
     def value(self, time_scale: float) -> float:
-        """The claimed value of an absolute claim; times are scaled like the simulator's."""
+        """The claimed value of an absolute claim; times are scaled like the simulator's, but not
+        the processor's.
+        """
         assert self.file.value is not None
         scale = {"s": time_scale, "per_s": 1 / time_scale}.get(self.file.unit or "", 1.0)
-        return self.file.value * scale
+        return self.file.value * (1.0 if self.file.estimand == "cpu_s" else scale)
 
     def threshold(self, time_scale: float) -> float:
         """The line of the verdict in the estimand's own unit: a ratio candidate / baseline, points
@@ -209,11 +230,10 @@ class Claim:
         """
         file = self.file
         if file.kind == "absolute":
-            side = 1 + self.margin if self.lower_is_better else 1 - self.margin
-            return self.value(time_scale) * side
+            return self.value(time_scale) * (1 - self.margin if self.swap else 1 + self.margin)
         if file.estimand == "success":
             assert file.gain is not None
-            return file.gain / 2
+            return file.gain / 2 if file.direction == "better" else -file.gain / 2
         m = self.reduction
         line = 1 - (self.margin if m is None else m / 2)
         return 1 / line if self.swap else line
@@ -221,35 +241,71 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the published figures can show: ``not_testable`` with reasons, or nothing to add.
+    """What the published figures by themselves can show, by the same algebra as ours.
 
-    ``change``: candidate over baseline − 1, None without both. ``reasons`` are codes of
-    ``report.words``.
+    ``change``: candidate over baseline − 1, None without both. ``reasons`` are codes of the words
+    that reports use.
     """
 
-    verdict: Literal["not_testable", "testable"]
+    verdict: VerdictName
     change: float | None
     reasons: tuple[str, ...]
 
 
 def evidence(claim: Claim) -> Evidence:
-    """Judge the published figures alone; they can at most be fit to be tested."""
+    """Judge the published figures alone, as independent measurements (Welch's t on logarithms)."""
     published = claim.file.published
-    sides = [published.candidate]
-    if claim.file.kind != "absolute":
-        sides.append(published.baseline)
     change = None
     if published.baseline and published.candidate:
         mean = [sum(side) / len(side) for side in (published.baseline, published.candidate)]
         change = mean[1] / mean[0] - 1
     reasons = []
-    if any(not side for side in sides):
+    if claim.file.estimand == "success":
+        few = not published.trials or published.right is None
+    else:
+        sides = [
+            published.candidate,
+            *([] if claim.file.kind == "absolute" else [published.baseline]),
+        ]
+        few = any(not side for side in sides)
+        if not few and min(map(len, sides)) < 2:
+            reasons.append("one_measurement")
+    if few:
         reasons.append("no_figures")
-    elif min(map(len, sides)) < 2:
-        reasons.append("one_measurement")
     if published.same_path:
         reasons.append("same_path")
-    return Evidence("not_testable" if reasons else "testable", change, tuple(reasons))
+    if reasons:
+        return Evidence("not_testable", change, tuple(reasons))
+    return Evidence(_published_verdict(claim), change, ())
+
+
+def _published_verdict(claim: Claim) -> VerdictName:
+    from harness.stats import estimate
+    from harness.stats import verdict as algebra
+
+    file, published = claim.file, claim.file.published
+    if file.estimand == "success" and (file.kind != "absolute" or published.trials is None):
+        return "not_testable"
+    if file.kind == "absolute":
+        if file.estimand == "success":
+            assert published.right is not None
+            assert published.trials is not None
+            found = estimate.proportion(published.right, published.trials, file.confidence)
+        else:
+            found = estimate.mean(published.candidate, file.confidence)
+        better: Literal["lower", "higher"] = "higher" if claim.swap else "lower"
+        return algebra.absolute_verdict(
+            found.lo, found.hi, claim.value(1.0), margin=claim.margin, better=better
+        ).verdict
+    from scipy import stats
+
+    logs = [[math.log(x) for x in side] for side in (published.candidate, published.baseline)]
+    ci = stats.ttest_ind(*logs, equal_var=False).confidence_interval(file.confidence)
+    lo, hi = math.exp(ci.low), math.exp(ci.high)
+    sides = algebra.swapped(lo, hi) if claim.swap else (lo, hi)
+    return algebra.verdict(
+        *sides, claim.reduction, margin=claim.margin, equivalence=file.equivalence
+    ).verdict
 
 
 def share_alpha(claims: Sequence[Claim]) -> list[Claim]:

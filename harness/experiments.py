@@ -1,8 +1,10 @@
 """Plans and runs what claims need: arms they share run once, blocks until each can be judged."""
 
 import json
+import math
 import time
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +19,16 @@ from harness.judge import Arms, Data, decide, line_of, measure
 from harness.manifest import new_manifest
 from harness.pipelines import Settings, make_pipeline
 from harness.providers import ProviderSettings
+from harness.replay import worst
 from harness.scenario import Scenario
 from harness.simulator.profile import NO_OVERRIDES
 from harness.stats import power, sequential
 from harness.stats.compare import Comparison
+from harness.stats.sequential import FIRST_LOOK
 from harness.store import read_run
 from harness.workload import Block, Workload, plan_round
 
-FIRST_LOOK = 10  # blocks that count before anything is decided
+UNPLANNED = ("response_time_p50", "response_time_p95")  # whose spread does not tell their n
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +40,6 @@ class Options:
     time_scale: float
     sequential: bool
     timeout: float = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What claims must have in common to share blocks."""
-
-    scenarios: tuple[str, ...]
-    workload: str
-    block_size: int
-    profile: str
 
 
 class Experiment:
@@ -74,7 +68,7 @@ class Experiment:
         self._by_name: dict[str, ArmSpec] = {}
         self._treatment: dict[str, str] = {}
         self.arms: dict[str, Arms] = {claim.id: self._arms(claim) for claim in claims}
-        self._finished: set[str] = set()
+        self._ended: dict[str, int] = {}  # finished claims, with the first block that is not theirs
         self._targets: dict[str, int] = {}  # blocks to run to, once they have been estimated
 
     @property
@@ -85,7 +79,7 @@ class Experiment:
         """Whole rounds, as long as a claim needs them."""
         began = time.monotonic()
         repeat = blocks = kept = 0
-        while active := [claim for claim in self.claims if claim.id not in self._finished]:
+        while active := [claim for claim in self.claims if claim.id not in self._ended]:
             needed = {name for claim in active for name in self.arms[claim.id].names}
             made = plan_round(
                 list(self.scenarios),
@@ -102,24 +96,15 @@ class Experiment:
             kept += len(made) if repeat else 0
             repeat += 1
             minutes = (time.monotonic() - began) / 60
-            if kept >= min(FIRST_LOOK, *(claim.file.budget.blocks for claim in active)):
-                data = self.data(None)
-                self._finished |= {
-                    claim.id
-                    for claim in active
-                    if self._done(claim, data, kept, len(made), minutes)
-                }
+            least = min(FIRST_LOOK, *(claim.file.budget.blocks for claim in active))
+            if kept and (kept >= least or any(_late(claim, minutes) for claim in active)):
+                data = self._recorded()
+                for claim in active:
+                    if _late(claim, minutes) or self._done(claim, data, kept, len(made)):
+                        self._ended[claim.id] = blocks
 
-    def _done(
-        self,
-        claim: Claim,
-        data: Data,
-        kept: int,
-        round_size: int,
-        minutes: float,
-    ) -> bool:
-        budget = claim.file.budget
-        if kept >= budget.blocks or minutes >= budget.minutes:
+    def _done(self, claim: Claim, data: Data, kept: int, round_size: int) -> bool:
+        if kept >= claim.file.budget.blocks:
             return True
         if kept < FIRST_LOOK:
             return False
@@ -134,10 +119,13 @@ class Experiment:
         """Blocks to run to. Only the spread is looked at, never the direction."""
         found = measure(claim, self.arms[claim.id], data)
         budget = claim.file.budget
+        # Of one arm, the spread of its A/A difference decides: that is wider by the root of two.
         sd = found.sd if isinstance(found, Comparison) else _relative_sd(found)
-        if claim.file.estimand == "success":
-            return budget.blocks  # whose spread depends on the direction
-        if not sd:
+        if claim.file.kind == "absolute" and sd is not None:
+            sd *= math.sqrt(2)
+        if sd is None or claim.file.estimand in ("success", *UNPLANNED):
+            return budget.blocks
+        if sd == 0 or claim.file.scope != "these scenarios":
             return min(budget.blocks, budget.least)
         return power.reestimated_n(
             sd,
@@ -153,30 +141,41 @@ class Experiment:
         logs = ("response_time_gm", "throughput", "makespan", "cpu_s")
         if not self.options.sequential or claim.file.kind == "absolute":
             return None
-        if claim.file.estimand not in logs:
+        if claim.file.estimand not in logs or claim.file.scope != "these scenarios":
             return None
         return sequential.tuned_g(claim.file.budget.blocks)
 
-    def data(self, replay: ClientReplay | None) -> Data:
-        """What has been recorded so far."""
+    def data(self, claim: Claim, replays: Mapping[str, ClientReplay]) -> Data:
+        """What was recorded for ``claim``: no block that others needed after it was finished."""
+        data, end = self._recorded(), self._ended[claim.id]
+        mine = [replays[arm] for arm in self.arms[claim.id].names if arm in replays]
+        return replace(
+            data,
+            records=[record for record in data.records if record.block < end],
+            blocks=[block for block in data.blocks if block.block < end],
+            replay=worst(mine),
+        )
+
+    def _recorded(self) -> Data:
         run = read_run(self.folder)
         return Data(
             run.records,
             run.blocks,
             {spec.name: _slots(spec) for spec in self.specs},
             self._treatment,
-            replay,
+            None,
             self.options.time_scale,
         )
 
-    def replay_rate(self, data: Data) -> float:
-        """Twice the highest rate at which any arm finished trials, per second."""
-        rates = [
-            block.trials / (block.ended - block.started)
-            for block in data.blocks
-            if not block.warmup and block.ended > block.started
-        ]
-        return 2 * max(rates, default=1.0)
+    def replay_rates(self) -> dict[str, float]:
+        """Arm → twice the rate at which it finished trials, per second; A/A arms left out."""
+        trials: Counter[str] = Counter()
+        seconds: Counter[str] = Counter()
+        for block in read_run(self.folder).blocks:
+            if not block.warmup and not block.pipeline.endswith("@aa"):
+                trials[block.pipeline] += block.trials
+                seconds[block.pipeline] += block.ended - block.started  # type: ignore[assignment]
+        return {arm: 2 * trials[arm] / seconds[arm] for arm in trials if seconds[arm] > 0}
 
     def manifest(self, command: Sequence[str]) -> dict[str, Any]:
         """``run.json`` of the experiment, before its first segment."""
@@ -205,9 +204,7 @@ class Experiment:
     def _arm(self, claim: Claim, arm: ArmFile) -> str:
         file = claim.file
         concurrency = arm.concurrency or file.concurrency
-        name = arm_name(arm, file.concurrency)
-        if file.estimand == "loop_stall_s":
-            name += ",on-loop"
+        name = _name(claim, arm)
         if name not in self._by_name:
             pipeline, dispatch = make_pipeline(arm.pipeline, Settings())
             if file.estimand == "loop_stall_s":
@@ -238,7 +235,7 @@ class Experiment:
         return ProviderSettings(
             spec=f"sim:{claim.file.profile}" if spec == "sim" else spec,
             seed=self.seed,
-            time_scale=self.options.time_scale if simulated else 1.0,
+            time_scale=self.options.time_scale,  # which make_provider refuses for a real model
             timeout=self.options.timeout,
             model=arm.model,
             slots=slots,
@@ -259,19 +256,39 @@ def arm_name(arm: ArmFile, concurrency: int) -> str:
 
 
 def group_claims(claims: Sequence[Claim]) -> list[list[Claim]]:
-    """Claims that can share blocks, in the order of their first."""
-    groups: dict[tuple[Any, ...], list[Claim]] = {}
+    """Claims that share blocks because they share arms, in the order of their first.
+
+    They must agree on scenarios, workload, concurrency, block size and profile. Others would gain
+    nothing from each other, and would lie further apart within their blocks.
+    """
+    groups: list[tuple[tuple[Any, ...], set[str], list[Claim]]] = []
     for claim in claims:
         file = claim.file
-        key = (
-            tuple(file.scenarios),
-            file.workload,
-            file.concurrency,
-            claim.block_size,
-            file.profile,
-        )
-        groups.setdefault(key, []).append(claim)
-    return list(groups.values())
+        same = (file.workload, file.concurrency, claim.block_size, file.profile)
+        key: tuple[Any, ...] = (*file.scenarios, *same)
+        arms = {
+            _name(claim, arm)
+            for arm in (file.arms.baseline, file.arms.candidate)
+            if arm is not None
+        }
+        related = [group for group in groups if group[0] == key and group[1] & arms]
+        members = [other for group in related for other in group[2]]
+        at = groups.index(related[0]) if related else len(groups)
+        for group in related:
+            groups.remove(group)
+            arms |= group[1]
+        groups.insert(at, (key, arms, [*members, claim]))
+    return [members for _, _, members in groups]
+
+
+def _name(claim: Claim, arm: ArmFile) -> str:
+    """An arm's name in its experiment."""
+    on_loop = ",on-loop" if claim.file.estimand == "loop_stall_s" else ""
+    return arm_name(arm, claim.file.concurrency) + on_loop
+
+
+def _late(claim: Claim, minutes: float) -> bool:
+    return minutes >= claim.file.budget.minutes
 
 
 def _slots(spec: ArmSpec) -> int:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness import estimands
-from harness.claims import LATENCY, Claim, Evidence, VerdictName, evidence
+from harness.claims import Claim, Evidence, VerdictName, evidence
 from harness.gates import ClientReplay, Gate, check_gates
 from harness.records import BlockRecord, TrialRecord
 from harness.stats import power
@@ -135,13 +135,14 @@ def decide(claim: Claim, found: Comparison | Estimate, time_scale: float) -> alg
             found.hi,
             claim.value(time_scale),
             margin=claim.margin,
-            better="lower" if claim.lower_is_better else "higher",
+            better="higher" if claim.swap else "lower",
         )
     if file.estimand == "success":
         assert file.gain is not None
-        return algebra.difference_verdict(
-            found.lo, found.hi, file.gain, equivalence=file.equivalence
-        )
+        lo, hi = found.lo, found.hi
+        if file.direction == "worse":
+            lo, hi = (None if hi is None else -hi), (None if lo is None else -lo)
+        return algebra.difference_verdict(lo, hi, file.gain, equivalence=file.equivalence)
     lo, hi = algebra.swapped(found.lo, found.hi) if claim.swap else (found.lo, found.hi)
     return algebra.verdict(
         lo, hi, claim.reduction, margin=claim.margin, equivalence=file.equivalence
@@ -198,15 +199,9 @@ def _first_match(
     claim: Claim, found: Comparison | Estimate, gates: Sequence[Gate], time_scale: float
 ) -> tuple[VerdictName, str | None, tuple[str, ...]]:
     broken = [gate for gate in gates if gate.ok is False]
-    latency_like = claim.file.estimand in LATENCY | {"throughput", "makespan"}
     effects: tuple[VerdictName, ...] = ("invalid_run", "not_testable", "inconclusive")
     for effect in effects:
-        names = tuple(
-            gate.name
-            for gate in broken
-            if gate.effect == effect
-            and (latency_like or gate.name not in ("G8_work", "G9_success"))
-        )
+        names = tuple(gate.name for gate in broken if gate.effect == effect)
         if effect == "not_testable" and found.n < 2:
             names += ("one_measurement",)
         if names:

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.clock import Clock, MonotonicClock
 from harness.errors import InputError
-from harness.execute import Plan
+from harness.execute import ArmSpec, Plan
 from harness.gates import ClientReplay
 from harness.monitor import Monitor
 from harness.pipelines import Dispatch
@@ -38,42 +38,66 @@ class _Nowhere:
         self.blocks.append(block)
 
 
-async def replay_client(plan: Plan, rate: float, clock: Clock | None = None) -> ClientReplay:
-    """Run the arms of ``plan`` against a server that answers at once, at ``rate`` trials a second
-    (twice what was measured), to see what the client itself adds and uses.
+async def replay_client(
+    plan: Plan, rates: Mapping[str, float], clock: Clock | None = None
+) -> dict[str, ClientReplay]:
+    """Run each arm of ``rates`` against a server that answers at once, at that many trials a
+    second (twice what was measured), to see what the client itself adds and uses.
     """
     clock = clock or MonotonicClock()
-    monitor, sink = Monitor(clock), _Nowhere()
-    scenarios = list(plan.scenarios.values())
-    specs = [spec for spec in plan.specs if not spec.name.endswith("@aa")]
-    with _null_server(specs[0].provider) as null:
-        provider = make_provider(null, clock, scenarios)
-        await provider.open()
-        await monitor.start()
+    found: dict[str, ClientReplay] = {}
+    monitor = Monitor(clock)
+    await monitor.start()
+    try:
+        for spec in plan.specs:
+            if spec.name in rates:
+                found[spec.name] = await _replay(plan, spec, rates[spec.name], clock, monitor)
+    finally:
+        await monitor.stop()
+    return found
+
+
+def worst(replays: Sequence[ClientReplay]) -> ClientReplay | None:
+    """The largest of each figure; one that an arm lacks is lacking. None without replays."""
+    if not replays:
+        return None
+
+    def largest(values: Sequence[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return max(known) if len(known) == len(values) else None
+
+    return ClientReplay(
+        p99_s=largest([replay.p99_s for replay in replays]),
+        p50_s=largest([replay.p50_s for replay in replays]),
+        cpu_share=largest([replay.cpu_share for replay in replays]),
+    )
+
+
+async def _replay(
+    plan: Plan, spec: ArmSpec, rate: float, clock: Clock, monitor: Monitor
+) -> ClientReplay:
+    sink = _Nowhere()
+    with _null_server(spec.provider) as null:
+        provider = make_provider(null, clock, list(plan.scenarios.values()))
         try:
-            arms = {
-                spec.name: Arm(
-                    spec.name,
-                    spec.pipeline,
-                    _paced(spec.dispatch),
-                    slots=max(2 * spec.slots, 8),
-                    provider=provider,
-                    scenarios=plan.scenarios,
-                    clock=clock,
-                    seed=plan.seed,
-                )
-                for spec in specs
-            }
-            names = list(plan.scenarios)
+            await provider.open()
+            arm = Arm(
+                spec.name,
+                spec.pipeline,
+                _paced(spec.dispatch),
+                slots=max(2 * spec.slots, 8),
+                provider=provider,
+                scenarios=plan.scenarios,
+                clock=clock,
+                seed=plan.seed,
+            )
+            names = tuple(plan.scenarios)
             workload = Workload("rate", rate=rate, arrival="constant")
             moments = tuple(workload.offsets(len(names), ()) or ())
             rounds = 1 + -(-REPLAYS // len(names))  # the first warms up
-            blocks = [
-                Block(i, i, i == 0, tuple(names), tuple(arms), moments) for i in range(rounds)
-            ]
             await run_blocks(
-                blocks,
-                arms,
+                [Block(i, i, i == 0, names, (spec.name,), moments) for i in range(rounds)],
+                {spec.name: arm},
                 workload,
                 clock=clock,
                 monitor=monitor,
@@ -84,7 +108,6 @@ async def replay_client(plan: Plan, rate: float, clock: Clock | None = None) -> 
                 progress=lambda record: None,
             )
         finally:
-            await monitor.stop()
             await provider.close()
     kept = [block for block in sink.blocks if not block.warmup]
     times = [

@@ -35,7 +35,8 @@ LAYERS = """
     claims
     gates
     judge summary comparing
-    session experiments planning replay
+    session planning replay
+    experiments
     report
     commands
     cli

@@ -74,12 +74,13 @@ def _run(experiment: Experiment, results: dict[str, Result]) -> bool:
     with RunWriter.create(experiment.folder, experiment.manifest(command)) as writer:
         if not run_loop(record(experiment, writer, lambda trial: None)):
             return False
-    data = experiment.data(None)
-    replay = run_loop(replay_client(experiment, experiment.replay_rate(data)))
-    data = experiment.data(replay)
+    replays = run_loop(replay_client(experiment, experiment.replay_rates()))
     for claim in experiment.claims:
         results[claim.id] = judge(
-            claim, experiment.arms[claim.id], data, experiment.sequential_g(claim)
+            claim,
+            experiment.arms[claim.id],
+            experiment.data(claim, replays),
+            experiment.sequential_g(claim),
         )
     return True
 

@@ -68,7 +68,7 @@ def check_gates(
         client.little(trials, stretches, slots, workload or Workload()),
         evidence.drift(kept, pair if timed else None),
         evidence.warmup(kept, timed=timed),
-        evidence.work(kept, pair if timed else None),
+        evidence.work(kept, pair if timed and estimand != "goodput" else None),
         evidence.success(
             trials, pair or (candidate,), pair, applies=timed and estimand != "goodput"
         ),

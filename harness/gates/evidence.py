@@ -68,6 +68,10 @@ def aa(
         remedy = "find what favours one arm: its place, caches, connections"
         margin = Margin(point, point - lo if point > 0 else hi - point)
         return AA.within(margin, "A/A differs by", unit=unit, effect="invalid_run", remedy=remedy)
+    if pair is None and isinstance(wide, Estimate):
+        # One arm's share of right answers: its own interval already says how wide it is.
+        why = f"A/A differs by {point:+.3f} points, which chance explains"
+        return AA.found(True, abs(point), None, why, unit=unit)
     claimed = None if pair is None else _interval(estimate(*pair, 0.95))
     half = (inner[2] - inner[1]) / 2
     limit = max(abs(line), abs(claimed[0]) / 2 if claimed else 0.0)

@@ -79,9 +79,8 @@ def run(
                 experiment, writer, lambda trial: meanwhile() if meanwhile else None, clock
             )
         assert whole
-        rate = experiment.replay_rate(experiment.data(None))
-        replay = await replay_client(experiment, rate, clock)
-        data = experiment.data(replay)
+        replays = await replay_client(experiment, experiment.replay_rates(), clock)
+        data = experiment.data(tested, replays)
         g = experiment.sequential_g(tested)
         return judge(tested, experiment.arms[tested.id], data, g)
 

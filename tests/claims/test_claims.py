@@ -71,8 +71,18 @@ def test_the_reports_15_percent_is_no_evidence_for_two_reasons() -> None:
 def test_repeated_figures_of_different_code_can_be_tested(tmp_path: Path) -> None:
     text = FILE + "[published]\nbaseline = [8.0, 9.0]\ncandidate = [7.0, 7.5]\n"
     found = evidence(loaded(tmp_path, text))
-    assert (found.verdict, found.reasons) == ("testable", ())
+    assert (found.verdict, found.reasons) == ("inconclusive", ())
     assert found.change == pytest.approx(7.25 / 8.5 - 1)
+
+
+def test_published_figures_are_judged_by_the_same_algebra(tmp_path: Path) -> None:
+    baseline = "[8.63, 7.9, 8.2, 9.1, 7.5, 8.8, 8.0, 9.4, 7.7, 8.5, 8.1, 9.0]"
+    faster = "[6.9, 6.8, 7.1, 7.2, 7.0, 6.7, 7.3, 6.6, 6.9, 7.2, 7.1, 7.0]"
+    text = FILE + f"[published]\nbaseline = {baseline}\ncandidate = {faster}\n"
+    assert evidence(loaded(tmp_path, text)).verdict == "supported"
+    same = text.replace(faster, baseline)
+    assert evidence(loaded(tmp_path, same)).verdict == "refuted"
+    assert evidence(shipped()["success-100"]).verdict == "inconclusive"  # 4 of 4: at least 40 %
 
 
 def test_a_claim_without_figures_says_so(tmp_path: Path) -> None:
@@ -121,6 +131,8 @@ def test_the_line_is_half_the_claim(tmp_path: Path) -> None:
         (('"response_time_gm"', '"goodput"'), "needs target"),
         (('"response_time_gm"', '"success"'), "needs gain"),
         (('[arms.baseline]\npipeline = "sync"', ""), "needs arms.baseline"),
+        (('["short-en-news"]', '["short-en-news", "short-en-news"]'), "named twice"),
+        (('["short-en-news"]', '["a", "b", "c"]\ngroup = 2'), "do not fill blocks of 2"),
         (('source = "somewhere"', 'source = "x"\nworkload = "often"'), "workload"),
         (('source = "somewhere"', 'source = "x"\ncolour = "red"'), "colour: unknown key"),
         (('pipeline = "async"', 'pipeline = "async"\nsim = { speed = 2 }'), "speed: unknown key"),
