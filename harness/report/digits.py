@@ -6,6 +6,7 @@ given to the same decimal place. Whole things are counted in whole numbers.
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 MINUS = "\u2212"
 MAX_DECIMALS = 6
@@ -34,6 +35,8 @@ def row_places(values: Iterable[float], intervals: Iterable[tuple[float, float]]
 
 def number(value: float, decimals: int, *, sign: bool = False) -> str:
     """A decimal number with a true minus sign; ``sign`` puts a plus before positive ones."""
+    if math.isnan(value):
+        return "—"
     if math.isinf(value):
         return "∞" if value > 0 else f"{MINUS}∞"
     text = f"{value:+.{decimals}f}" if sign else f"{value:.{decimals}f}"
@@ -49,7 +52,7 @@ def interval(lo: float, hi: float, decimals: int, *, sign: bool = False) -> str:
 
 def significant(value: float, digits: int = 2) -> str:
     """A number by itself, such as a measured limit, with ``digits`` digits and no exponent."""
-    if value == int(value) and abs(value) < 1e15:
+    if not math.isfinite(value) or (value == int(value) and abs(value) < 1e15):
         return number(value, 0)
     exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
     return number(value, min(max(0, digits - 1 - exponent), MAX_DECIMALS))
@@ -59,3 +62,14 @@ def time_unit(seconds: Iterable[float]) -> tuple[float, str]:
     """(factor, unit) under which the largest of some times reads well: milliseconds below 1 s."""
     largest = max((value for value in seconds if math.isfinite(value)), default=0.0)
     return (1000.0, "ms") if largest < 1 else (1.0, "s")
+
+
+def finite(data: Any) -> Any:
+    """``data`` for strict JSON, which has no ∞ and no NaN: they become None, at any depth."""
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    if isinstance(data, dict):
+        return {key: finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [finite(value) for value in data]
+    return data

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 
 from harness.claims import Claim
-from harness.planning import Plan
-from harness.report.digits import number, significant
+from harness.planning import STATED, Plan
+from harness.report.digits import finite, number, significant
 from harness.report.words import Words, language
 
 
@@ -14,7 +14,8 @@ def print_plans(
 ) -> None:
     """One JSON object, or a paragraph for each claim, on standard output."""
     if as_json:
-        print(json.dumps({"plans": [plan.to_dict() for plan in plans]}, ensure_ascii=False))
+        data = {"plans": [finite(plan.to_dict()) for plan in plans]}
+        print(json.dumps(data, ensure_ascii=False, allow_nan=False))
         return
     words = Words(language(lang))
     for claim, plan in zip(claims, plans, strict=True):
@@ -24,16 +25,11 @@ def print_plans(
 def _lines(claim: Claim, plan: Plan, words: Words) -> list[str]:
     assumed = plan.assumption
     cv = significant(100 * assumed.cv, 2)
-    size = claim.file.reduction or claim.file.gain
+    source = words("plan.stated") if assumed.source == STATED else assumed.source
     lines = [
         words("plan.title", id=claim.id),
-        words("plan.variance", edit=significant(assumed.edit_s), cv=cv, source=assumed.source),
-        words(
-            "plan.blocks",
-            support=plan.support or words("plan.open"),
-            refute=plan.refute or words("plan.open"),
-            size=words("plan.as_claimed") if size is None else f"{number(100 * size, 0)} %",
-        ),
+        words("plan.variance", edit=significant(assumed.edit_s), cv=cv, source=source),
+        _blocks(claim, plan, words),
         words(
             "plan.time",
             minutes=significant(plan.minutes),
@@ -65,3 +61,22 @@ def _lines(claim: Claim, plan: Plan, words: Words) -> list[str]:
             for cv, p in plan.noise.items()
         ]
     return lines
+
+
+def _blocks(claim: Claim, plan: Plan, words: Words) -> str:
+    """The blocks to plan for; a claim of a value says nothing of a difference that may be none."""
+    file = claim.file
+    if file.kind == "absolute":
+        n = plan.support or plan.refute
+        return words("plan.decide", n=n) if n else words("plan.decide_open")
+    size = words("plan.as_claimed")
+    if file.estimand == "success" and file.gain is not None:
+        size = words("plan.gain", size=number(100 * file.gain, 0))
+    elif file.reduction is not None:
+        size = f"{number(100 * file.reduction, 0)} %"
+    return words(
+        "plan.blocks",
+        support=plan.support or words("plan.open"),
+        refute=plan.refute or words("plan.open"),
+        size=size,
+    )
