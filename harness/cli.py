@@ -71,7 +71,14 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
         help="closed, closed,think=S, burst, rate=R or rate=R,constant (default: closed)",
     )
     add("--repeats", type=int, metavar="R", help="rounds that count (default: 3)")
-    add("--warmup", type=int, metavar="R", help="rounds before them (default: 1)")
+    add(
+        "--warmup",
+        type=int,
+        nargs="?",
+        const=1,
+        metavar="R",
+        help="rounds before them, which do not count (default: 1)",
+    )
     add("--seed", type=int, metavar="S", help="of orders and of the simulator (default: 0)")
     add("--time-scale", type=float, metavar="F", help="simulator only: 0.02 is 50 times faster")
     add("--no-summary", dest="summary", action="store_const", const=False, help="one call only")

@@ -36,18 +36,18 @@ class RunConfig(BaseModel):
     provider: str = "sim"
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 4
     batch_size: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    group: Annotated[int, Field(ge=1)] | None = None
+    group: Annotated[int, Field(ge=1, le=100_000)] | None = None
     workload: WorkloadText = "closed"
-    repeats: Annotated[int, Field(ge=1)] = 3
-    warmup: Annotated[int, Field(ge=0)] = 1
-    seed: Annotated[int, Field(ge=0)] = 0
+    repeats: Annotated[int, Field(ge=1, le=100_000)] = 3
+    warmup: Annotated[int, Field(ge=0, le=1000)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     time_scale: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] = 1.0
     summary: bool = True
     constrained: bool = False
     aa: bool = False
     rate_limit: Annotated[float, Field(ge=0.01, le=100_000, allow_inf_nan=False)] | None = None
     target: Positive | None = None
-    timeout: Positive = 300.0
+    timeout: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)] = 300.0
     model: str | None = None
 
     @property

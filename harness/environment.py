@@ -1,4 +1,4 @@
-"""Where a run was made: versions, machine, git revision. Nothing that identifies a person."""
+"""Where a run was made: versions, machine, git revision. No names of users or hosts."""
 
 import importlib.metadata
 import os
@@ -33,10 +33,17 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "cpus": usable_cpus(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "git": _git(),
     }
+
+
+def usable_cpus() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _version(name: str) -> str | None:

@@ -6,3 +6,7 @@ class InputError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.splitlines()))
+
+
+class NothingThereError(InputError):
+    """A path that does not exist, or holds nothing of what is wanted."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness import environment
 from harness.clock import Clock, MonotonicClock
 from harness.errors import InputError
 from harness.exit_codes import INTERRUPTED
@@ -178,6 +179,7 @@ def _open_segment(writer: RunWriter, provider: Provider, began: str) -> dict[str
         "ended": None,
         "pid": os.getpid(),
         "host": socket.gethostname(),
+        "environment": environment.describe(),
     }
     writer.manifest["provider"] = about
     writer.manifest["status"] = "running"

@@ -18,7 +18,7 @@ from harness.gates import ClientReplay
 from harness.judge import Arms, Data, decide, line_of, measure
 from harness.manifest import new_manifest
 from harness.pipelines import Settings, make_pipeline
-from harness.providers import ProviderSettings
+from harness.providers import ProviderSettings, check_provider
 from harness.replay import worst
 from harness.scenario import Scenario
 from harness.simulator.profile import NO_OVERRIDES
@@ -232,7 +232,7 @@ class Experiment:
             raise InputError(
                 f"{claim.path}: arms: [sim] is for the simulated provider, not for {spec}"
             )
-        return ProviderSettings(
+        settings = ProviderSettings(
             spec=f"sim:{claim.file.profile}" if spec == "sim" else spec,
             seed=self.seed,
             time_scale=self.options.time_scale,  # which make_provider refuses for a real model
@@ -242,6 +242,8 @@ class Experiment:
             keepalive=arm.keepalive,
             overrides=arm.sim,
         )
+        check_provider(settings)
+        return settings
 
 
 def arm_name(arm: ArmFile, concurrency: int) -> str:

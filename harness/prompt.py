@@ -1,8 +1,7 @@
 """Scenario → Prompt: the exact text of the two calls of an edit, and its version."""
 
 import hashlib
-import inspect
-import sys
+import json
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -118,6 +117,6 @@ def _clip(value: str | int) -> str:
 
 
 def prompt_version() -> str:
-    """Twelve hex digits that change whenever the wording or the making of a prompt does."""
-    source = inspect.getsource(sys.modules[__name__])
-    return hashlib.sha256(source.encode()).hexdigest()[:12]
+    """Twelve hex digits that change whenever the wording of a prompt does."""
+    wording = [_EDIT_SYSTEM, _EDIT_USER, _SUMMARY_SYSTEM, _SUMMARY_USER, _NO_CHANGE]
+    return hashlib.sha256(json.dumps(wording, sort_keys=True).encode()).hexdigest()[:12]

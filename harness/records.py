@@ -147,10 +147,13 @@ class TrialRecord:
 
     @property
     def service_time(self) -> float | None:
-        """Seconds from sending to the answer; None when unanswered."""
+        """Seconds from sending to the answer, without what a rate limit kept later calls waiting;
+        None when unanswered.
+        """
         if not self.answered or self.done is None or self.sent is None:
             return None
-        return self.done - self.sent
+        waits = (a.admitted - a.due for a in self.attempts[1:] if a.admitted is not None)
+        return self.done - self.sent - sum(waits)
 
     @property
     def ttft(self) -> float | None:

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from harness import checks as ck
-from harness.errors import InputError
+from harness.errors import InputError, NothingThereError
 from harness.records import CheckResult
 from harness.story import Selector, Story, StoryError, fields, load_json_strict, parse_story
 
@@ -99,10 +99,12 @@ def load_scenarios(paths: Iterable[str | Path]) -> list[Scenario]:
     files: list[Path] = []
     for path in map(Path, paths):
         if not path.exists():
-            raise InputError(f"{path}: no such file or folder; give a scenario file or a folder")
+            raise NothingThereError(
+                f"{path}: no such file or folder; give a scenario file or a folder"
+            )
         found = _files(path)
         if not found:
-            raise InputError(f"{path}: holds no scenarios (*.toml)")
+            raise NothingThereError(f"{path}: holds no scenarios (*.toml)")
         files += found
     scenarios: dict[str, Scenario] = {}
     for file in {file.resolve(): file for file in files}.values():
@@ -112,7 +114,7 @@ def load_scenarios(paths: Iterable[str | Path]) -> list[Scenario]:
             raise InputError(f"{file}: id: {scenario.id!r} is already the id of {other}")
         scenarios[scenario.id] = scenario
     if not scenarios:
-        raise InputError("no scenarios were given; give a scenario file or a folder")
+        raise NothingThereError("no scenarios were given; give a scenario file or a folder")
     return [scenarios[key] for key in sorted(scenarios)]
 
 

@@ -10,7 +10,7 @@ from harness.execute import ArmSpec, recorded
 from harness.manifest import new_manifest
 from harness.pipelines import Dispatch, Pipeline, Settings, make_pipeline
 from harness.prompt import prompt_version
-from harness.providers import ProviderSettings
+from harness.providers import ProviderSettings, check_provider
 from harness.scenario import Scenario, load_scenarios
 from harness.store import RunWriter
 from harness.workload import Block, Workload, plan_blocks
@@ -49,6 +49,7 @@ class Session:
             rate_limit=config.rate_limit,
             slots=max(config.concurrency, config.slots_per_batch),
         )
+        check_provider(provider)
         self.specs = [
             ArmSpec(
                 name,

@@ -4,6 +4,7 @@ Each line is one ``write`` straight to the file, the answers of a trial before i
 killed process loses no trial whose record it had begun to keep, and at most one line is torn.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -98,6 +99,15 @@ class RunWriter:
     def save_manifest(self) -> None:
         """Replace ``run.json`` in one step."""
         write_atomically(self.folder / MANIFEST, dump(self.manifest))
+
+    def drop_if_unbegun(self) -> None:
+        """Leave nothing behind of a run that never got as far as its first segment."""
+        if self.manifest["segments"]:
+            return
+        for name in (MANIFEST, ".lock"):
+            (self.folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it holds something of somebody else's
+            self.folder.rmdir()
 
     def close(self) -> None:
         for handle in self._files.values():

@@ -23,7 +23,7 @@ BLOCK_MEASURES: tuple[sm.BlockMeasure, ...] = ("makespan", "throughput")
 def summarise(run: Run) -> dict[str, Any]:
     """The figures of a run, as design and README document them. Times in seconds."""
     manifest = run.manifest
-    target = manifest["config"]["target"]
+    target = _target(manifest)
     arms: list[str] = manifest["arms"]
     checks = validity.check_run(run.records, run.blocks, planned=manifest["planned_trials"])
     return {
@@ -54,6 +54,14 @@ def summarise(run: Run) -> dict[str, Any]:
             "checks": [asdict(check) for check in checks],
         },
     }
+
+
+def _target(manifest: dict[str, Any]) -> float | None:
+    """The response time that goodput demands, scaled like the simulator's times."""
+    target: float | None = manifest["config"]["target"]
+    if target is None:
+        return None
+    return target * float((manifest["provider"] or {}).get("time_scale") or 1.0)
 
 
 def _pipeline(run: Run, arm: str, target: float | None) -> dict[str, Any]:

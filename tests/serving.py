@@ -102,7 +102,7 @@ async def serve_raw(handle: Callable[[Connection], Awaitable[None]]) -> AsyncIte
 
 @asynccontextmanager
 async def serve_calls(handle: Callable[[Connection], Awaitable[None]]) -> AsyncIterator[str]:
-    """A raw server whose ``GET``s find nothing and whose ``POST``s, read whole, go to ``handle``.
+    """A raw server that lists one model, and whose ``POST``s, read whole, go to ``handle``.
 
     Gives a base URL, ``…/v1``.
     """
@@ -111,7 +111,9 @@ async def serve_calls(handle: Callable[[Connection], Awaitable[None]]) -> AsyncI
         request = await connection.request()
         if request is None:
             return
-        if request[0].startswith("GET"):
+        if request[0].startswith("GET /v1/models"):
+            await connection.answer(body=b'{"data": [{"id": "default"}]}')
+        elif request[0].startswith("GET"):
             await connection.answer("404 Not Found", b"not here")
         else:
             await handle(connection)

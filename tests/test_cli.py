@@ -430,3 +430,42 @@ def test_only_strictness_makes_an_invalid_run_an_exit_code(
     monkeypatch.setattr("harness.commands.run.print_summary", lambda *args, **options: None)
     args = ["run", *FAST, "--pipelines", "async", "--out", place.out]
     assert main([*args, "--strict"] if strict else args) == expected
+
+
+@pytest.mark.parametrize(
+    "url", ["http://u:SECRET@127.0.0.1:9/v1", "http://127.0.0.1:9/v1?key=SECRET"]
+)
+def test_a_secret_in_the_address_is_neither_written_nor_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    folder = tmp_path / "run"
+    assert main(["run", "--provider", url, "--scenarios", SHORT, "--out", str(folder)]) == 2
+    said = capsys.readouterr()
+    assert "SECRET" not in said.out + said.err
+    assert "HARNESS_API_KEY" in said.err
+    assert not folder.exists()
+
+
+def test_a_run_that_cannot_begin_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    nobody = "http://127.0.0.1:9/v1"
+    assert main(["run", "--provider", nobody, "--scenarios", SHORT, "--out", str(folder)]) == 2
+    assert "cannot be reached" in capsys.readouterr().err
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--seed", "99999999999999999999"), ("--repeats", "1000000000")]
+)
+def test_numbers_that_no_run_could_hold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    assert main(["run", option, value, "--out", str(tmp_path / "run")]) == 2
+    assert option in capsys.readouterr().err
+
+
+def test_a_model_is_named_only_to_a_server(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--provider", "sim", "--model", "gpt", "--scenarios", SHORT]) == 2
+    assert "--model" in capsys.readouterr().err

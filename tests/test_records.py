@@ -104,7 +104,7 @@ def test_an_attempt_without_later_fields_loads() -> None:
 def test_times_of_a_record() -> None:
     trials = {record.outcome: record for record in map(rec.trial_from_dict, golden(RECORDS))}
     wrong = trials["wrong"]
-    assert (wrong.response_time, wrong.service_time, wrong.ttft) == (1.5, 1.125, 0.125)
+    assert (wrong.response_time, wrong.service_time, wrong.ttft) == (1.5, 1.0625, 0.125)
     for outcome in ("error", "cancelled"):
         record = trials[outcome]
         assert (record.response_time, record.service_time, record.ttft) == (None, None, None)

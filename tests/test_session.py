@@ -281,7 +281,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on(
     """The kernel itself refuses to let a file grow beyond 20 kB."""
     out = tmp_path / "run"
     options = ("--scenarios", SHORT, "--time-scale", "0.005", "--repeats", "1", "--out", str(out))
-    limit = 20_000
+    limit = 40_000
 
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
             return INTERRUPTED
     ordered = [(claim, results[claim.id]) for claim in claims]
     write_results(folder, ordered, options, args.lang)
-    print_results(ordered, folder, as_json=args.json, lang=args.lang)
+    print_results(ordered, folder, options, as_json=args.json, lang=args.lang)
     return max(EXIT[result.verdict] for result in results.values())
 
 

@@ -29,7 +29,10 @@ def main(args: argparse.Namespace) -> int:
         session = new_session({"scenarios": [str(shipped_dir())], **given})
         writer = RunWriter.create(folder, session.manifest(["harness", *sys.argv[1:]]))
     with writer, show_progress(session, quiet=args.json) as progress:
-        whole = run_loop(record(session, writer, progress))
+        try:
+            whole = session.already >= session.total or run_loop(record(session, writer, progress))
+        finally:
+            writer.drop_if_unbegun()
     summary = publish(folder, args.lang)
     print_summary(summary, folder, as_json=args.json, lang=args.lang)
     if not whole:

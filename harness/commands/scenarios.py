@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from harness.errors import InputError
+from harness.errors import InputError, NothingThereError
 from harness.exit_codes import OK, REFUTED
 from harness.scenario import Scenario, load_scenarios, shipped_dir
 
@@ -15,7 +15,7 @@ def main(args: argparse.Namespace) -> int:
     try:
         scenarios = load_scenarios(paths)
     except InputError as error:
-        if args.action == "list" or "no such file" in str(error):
+        if args.action == "list" or isinstance(error, NothingThereError):
             raise
         if args.json:
             print(json.dumps({"ok": False, "problem": str(error)}, ensure_ascii=False))

@@ -54,6 +54,10 @@ def make_pipeline(spec: str, settings: Settings) -> tuple[Pipeline, Dispatch]:
         raise InputError(f"{spec}: its dispatch must be one of {known}, not {dispatch!r}")
     if awaits and dispatch in ("serial", "threads"):
         raise InputError(f"{spec}: its edit is async, so its dispatch cannot be {dispatch!r}")
+    if not awaits and dispatch in ("tasks", "batches"):
+        raise InputError(
+            f"{spec}: its edit blocks, so its dispatch cannot be {dispatch!r}; make it async"
+        )
     return cast(Pipeline, found), cast(Dispatch, dispatch)
 
 

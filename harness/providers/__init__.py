@@ -19,6 +19,7 @@ __all__ = [
     "ProviderSettings",
     "Recorder",
     "Trace",
+    "check_provider",
     "make_provider",
 ]
 
@@ -43,6 +44,28 @@ class ProviderSettings:
     overrides: Overrides = NO_OVERRIDES
 
 
+def check_provider(settings: ProviderSettings) -> None:
+    """Refuse, before anything is written or started, what can never work. Raises InputError."""
+    kind, _, rest = settings.spec.partition(":")
+    if kind not in ("sim", "local", "http", "https"):
+        raise InputError(
+            f"{settings.spec!r}: no such provider; write sim[:PROFILE], local[:MODEL.gguf] "
+            "or the URL of an OpenAI-compatible API, http(s)://HOST/v1"
+        )
+    if kind != "sim" and settings.time_scale != 1.0:
+        raise InputError("--time-scale is for the simulator; a real model keeps its own time")
+    if kind in ("sim", "local") and settings.model is not None:
+        raise InputError(f"--model is for a server that has several, not for {kind}")
+    if kind == "sim":
+        from harness.simulator.profile import load_profile
+
+        load_profile(rest or "default")
+    elif kind != "local":
+        from harness.providers.openai_wire import checked_base
+
+        checked_base(settings.spec)
+
+
 def make_provider(
     settings: ProviderSettings, clock: Clock, scenarios: Sequence[Scenario]
 ) -> Provider:
@@ -50,6 +73,7 @@ def make_provider(
 
     Raises InputError for a spec that names none. Modules are imported only when named.
     """
+    check_provider(settings)
     inner = _inner(settings, clock, scenarios)
     if settings.rate_limit is None:
         return inner
@@ -66,14 +90,9 @@ def _inner(settings: ProviderSettings, clock: Clock, scenarios: Sequence[Scenari
         profile = load_profile(rest or "default")
         engine = Engine(profile, settings.seed, settings.time_scale, settings.overrides)
         engine.register(scenarios)
-        return SimulatedProvider(engine, clock, keepalive=settings.keepalive)
-    if kind not in ("local", "http", "https"):
-        raise InputError(
-            f"{settings.spec!r}: no such provider; write sim[:PROFILE], local[:MODEL.gguf] "
-            "or the URL of an OpenAI-compatible API, http(s)://HOST/v1"
+        return SimulatedProvider(
+            engine, clock, timeout=settings.timeout, keepalive=settings.keepalive
         )
-    if settings.time_scale != 1.0:
-        raise InputError("--time-scale is for the simulator; a real model keeps its own time")
     if kind == "local":
         from harness.providers.local import LocalProvider
 

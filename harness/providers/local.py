@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 from harness.clock import Clock, on_thread
 from harness.prompt import Prompt
-from harness.providers.base import Completion, Trace
+from harness.providers.base import Completion, ProviderError, Trace
 from harness.providers.local_server import LocalServer
 from harness.providers.openai_http import HttpProvider
 
@@ -52,13 +53,29 @@ class LocalProvider:
         return {"kind": "local", "simulated": False, "timeout_s": self._timeout, **self._about}
 
     def complete_blocking(self, prompt: Prompt, trace: Trace) -> Completion:
-        return self._open().complete_blocking(prompt, trace)
+        try:
+            return self._open().complete_blocking(prompt, trace)
+        except ProviderError as error:
+            raise self._explained(error) from error
 
     async def complete(self, prompt: Prompt, trace: Trace) -> Completion:
-        return await self._open().complete(prompt, trace)
+        try:
+            return await self._open().complete(prompt, trace)
+        except ProviderError as error:
+            raise self._explained(error) from error
 
-    def stream(self, prompt: Prompt, trace: Trace) -> AsyncGenerator[str, None]:
-        return self._open().stream(prompt, trace)
+    async def stream(self, prompt: Prompt, trace: Trace) -> AsyncGenerator[str, None]:
+        try:
+            async with aclosing(self._open().stream(prompt, trace)) as texts:
+                async for text in texts:
+                    yield text
+        except ProviderError as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: ProviderError) -> ProviderError:
+        """The error with what the engine said last, if the reason is that it has died."""
+        failure = self._server.failure()
+        return ProviderError(error.error.type, failure) if failure else error
 
     def _open(self) -> HttpProvider:
         assert self._http is not None, "open() comes first"

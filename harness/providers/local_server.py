@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from harness.environment import usable_cpus
 from harness.errors import InputError
 from harness.providers import weights
 
@@ -58,7 +59,7 @@ class LocalServer:
         self._given = model
         self._slots = slots
         self._context = context
-        self._threads = threads or len(os.sched_getaffinity(0))
+        self._threads = threads or usable_cpus()
         self._prompt_cache = prompt_cache
         self._model: Path | None = None
         self._url: str | None = None

@@ -77,6 +77,8 @@ class HttpProvider:
         )
         self._pool = blocking_pool()
         models = await self._look("/models")
+        if models is None:
+            await self._try()
         if self._model is None:
             self._model = first_model(models)
         self._about = await self._simulator()
@@ -109,7 +111,9 @@ class HttpProvider:
         assert self._session is not None
         url = self.base.removesuffix("/v1") + "/x-sim/scenarios"
         try:
-            async with self._session.post(url, data=registration(self._scenarios)) as response:
+            async with self._session.post(
+                url, data=registration(self._scenarios), headers=self._headers("")
+            ) as response:
                 answer = await read_body(response)
         except (aiohttp.ClientError, TimeoutError) as error:
             why = self._clean(str(error) or type(error).__name__)
@@ -126,13 +130,31 @@ class HttpProvider:
         except (aiohttp.ClientError, TimeoutError) as error:
             why = self._clean(str(error) or type(error).__name__)
             raise InputError(f"{url}: cannot be reached: {why}; is the server running?") from error
-        if response.status in (401, 403):
-            state = f"the key in {KEY_VARIABLE} was refused" if self._key else "it wants a key"
-            raise InputError(f"{url}: {response.status}: {state}; set {KEY_VARIABLE}")
+        self._admitted(url, response.status)
         try:
             return json.loads(body) if response.status == 200 else None
         except (ValueError, RecursionError):
             return None
+
+    async def _try(self) -> None:
+        """One tiny call, since a server that lists no models may be none at all."""
+        assert self._session is not None
+        url = f"{self.base}/chat/completions"
+        body = self._body(Prompt("edit", (("user", "1"),), max_tokens=1), stream=False)
+        try:
+            async with self._session.post(
+                url, data=body, headers=self._headers(""), allow_redirects=False
+            ) as response:
+                self._admitted(url, response.status)
+        except (aiohttp.ClientError, TimeoutError):
+            return  # such failures are the run's to count
+        if response.status in (404, 405):
+            raise InputError(f"{url}: {response.status}: is not there; does the URL end in /v1?")
+
+    def _admitted(self, url: str, status: int) -> None:
+        if status in (401, 403):
+            state = f"the key in {KEY_VARIABLE} was refused" if self._key else "it wants a key"
+            raise InputError(f"{url}: {status}: {state}; set {KEY_VARIABLE}")
 
     async def _simulator(self) -> dict[str, Any] | None:
         """What ``/x-sim`` says, when the server is our simulator."""

@@ -39,10 +39,15 @@ def checked_base(url: str) -> str:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError as error:
-        raise InputError(f"{url}: not a URL: {error}") from error
+        raise InputError(f"the provider's address is not a URL: {error}") from error
     if parts.username or parts.password:
         raise InputError(f"the provider's URL holds a password; put the key into {KEY_VARIABLE}")
-    if not good or parts.query or parts.fragment:
+    if parts.query or parts.fragment:
+        raise InputError(
+            "the provider's URL must end in its path, such as /v1, without ? or #; "
+            f"put the key into {KEY_VARIABLE}"
+        )
+    if not good:
         raise InputError(f"{url}: not a base URL such as http://127.0.0.1:8000/v1")
     return url.rstrip("/")
 

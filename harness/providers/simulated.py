@@ -1,5 +1,6 @@
 """The simulated model in process: the engine's replies on this process's own clock."""
 
+import math
 import threading
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -24,7 +25,15 @@ class SimulatedProvider:
     it; without ``keepalive`` none is ever idle.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, *, keepalive: bool = True) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        *,
+        timeout: float = math.inf,
+        keepalive: bool = True,
+    ) -> None:
+        self._timeout = timeout
         self._engine = engine
         self._clock = clock
         self._keepalive = keepalive
@@ -49,12 +58,12 @@ class SimulatedProvider:
 
     def complete_blocking(self, prompt: Prompt, trace: Trace) -> Completion:
         reply = self._begin(prompt, trace)
-        self._clock.sleep_blocking(self._connect() + _length(reply))
+        self._clock.sleep_blocking(min(self._connect() + _length(reply), self._timeout))
         return self._end(reply, trace)
 
     async def complete(self, prompt: Prompt, trace: Trace) -> Completion:
         reply = self._begin(prompt, trace)
-        await self._clock.sleep(self._connect() + _length(reply))
+        await self._clock.sleep(min(self._connect() + _length(reply), self._timeout))
         return self._end(reply, trace)
 
     async def stream(self, prompt: Prompt, trace: Trace) -> AsyncGenerator[str, None]:
@@ -67,16 +76,18 @@ class SimulatedProvider:
         trace.chunks = 0
         received = self._clock.now()
         for token, moment in zip(reply.tokens, reply.moments(), strict=True):
-            ahead = received + moment - self._clock.now()
+            ahead = received + min(moment, self._timeout) - self._clock.now()
             if ahead > 0:
                 await self._clock.sleep(ahead)
+            if moment > self._timeout:
+                break
             trace.last_token = self._clock.now()
             if trace.first_token is None:
                 trace.first_token = trace.last_token
             trace.chunks += 1
             yield token
         if not reply.tokens:
-            await self._clock.sleep(reply.total_s)
+            await self._clock.sleep(min(reply.total_s, self._timeout))
         self._end(reply, trace)
 
     def _connect(self) -> float:
@@ -96,6 +107,8 @@ class SimulatedProvider:
         trace.done = self._clock.now()
         with self._lock:
             self._idle += self._keepalive and reply.fault != "reset"
+        if _length(reply) > self._timeout:
+            raise ProviderError("timeout", f"no answer within {self._timeout:g} s")
         if reply.fault:
             type_, trace.status = FAULTS[reply.fault]
             raise ProviderError(type_, f"simulated fault {reply.fault}")

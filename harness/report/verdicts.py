@@ -165,7 +165,7 @@ def evidence(result: Result, words: Words) -> str:
     """What the published figures by themselves can show."""
     reasons = result.evidence.reasons
     why = "; ".join(words.known(f"because.{reason}", reason) for reason in reasons)
-    verdict = words("claim.testable") if not why else words("verdict.not_testable")
+    verdict = words(f"verdict.{result.evidence.verdict}")
     return f"{words('claim.published')}: {verdict}" + (f" — {why}" if why else "")
 
 
@@ -225,8 +225,7 @@ def _counted(claim: Claim) -> str:
 def _line(claim: Claim, result: Result, words: Words) -> str:
     """The line that the whole interval has to pass for the claim to be supported."""
     file = claim.file
-    below = claim.lower_is_better != (file.direction == "worse")
-    side = words("claim.below" if below else "claim.above")
+    side = words("claim.above" if claim.swap else "claim.below")
     if file.kind == "absolute":
         line = _value(claim, result.threshold, words)
     elif file.estimand == "success":

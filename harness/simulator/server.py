@@ -76,6 +76,8 @@ async def models(request: web.Request) -> web.Response:
 
 async def learn(request: web.Request) -> web.Response:
     """Take scenarios with their right answers (see ``engine.registration``)."""
+    if refusal := _refused(request):
+        return refusal
     try:
         items = json.loads(await request.text())["scenarios"]
         for item in items:

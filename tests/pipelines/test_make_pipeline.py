@@ -42,7 +42,6 @@ def refusal(spec: str) -> str:
         ("class A:\n class B:\n  def edit(self, s, p): ...", "A.B", f"{MODULE}:A.B", "threads"),
         ("class A:\n dispatch = 'serial'\n def edit(self, s, p): ...", "A", None, "serial"),
         ("class A:\n dispatch = 'batches'\n async def edit(self, s, p): ...", "A", None, "batches"),
-        ("class A:\n dispatch = 'tasks'\n def edit(self, s, p): ...", "A", None, "tasks"),
     ],
 )
 def test_a_users_own(write: Write, text: str, path: str, name: str | None, dispatch: str) -> None:
@@ -96,3 +95,9 @@ def test_what_is_no_pipeline(write: Write, text: str, path: str, why: str) -> No
 @pytest.mark.parametrize("spec", [":x", "no_such_module_at_all:x", ".relative:x", "a b:c"])
 def test_modules_that_are_not_there(spec: str) -> None:
     assert "cannot import" in refusal(spec)
+
+
+def test_a_blocking_edit_is_kept_off_the_loop(write: Write) -> None:
+    write("class A:\n dispatch = 'tasks'\n def edit(self, s, p): ...")
+    with pytest.raises(InputError, match="its edit blocks, so its dispatch cannot be 'tasks'"):
+        make_pipeline("harness_test_own:A", Settings())

@@ -424,6 +424,8 @@ async def test_connections_are_kept_alive() -> None:
 
     async def serve(request: web.Request) -> web.StreamResponse:
         assert request.transport is not None
+        if request.path.endswith("/models"):
+            return web.json_response({"data": [{"id": "default"}]})
         if request.method == "GET":
             raise web.HTTPNotFound
         peers.append(request.transport.get_extra_info("peername"))
@@ -694,6 +696,24 @@ async def test_without_a_list_of_models(status: str, body: bytes) -> None:
         assert about["model"] == "default"
         assert about["simulated"] is False
         assert await call(Recorder(provider, clock, "x"), PROMPT, "awaitable") == "네"
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("401 No", "401: it wants a key"),
+        ("403 No", "403: it wants a key"),
+        ("404 Not Found", "404: is not there; does the URL end in /v1?"),
+    ],
+)
+async def test_a_server_without_models_is_tried_once(status: str, said: str) -> None:
+    async def serve(connection: Connection) -> None:
+        request = await connection.request()
+        assert request is not None
+        await connection.answer("404 No" if request[0].startswith("GET") else status)
+
+    async with serve_raw(serve) as url:
+        assert said in await refusal(f"{url}/v1")
 
 
 async def test_a_named_model_is_asked_for() -> None:

@@ -14,7 +14,9 @@ from harness.claims import Claim, ClaimFile, Evidence, VerdictName
 from harness.experiments import Options
 from harness.gates import Effect, Gate
 from harness.judge import Result
+from harness.planning import plan
 from harness.report.digits import finite, number, significant
+from harness.report.plans import print_plans
 from harness.report.verdicts import evidence, grounds, headline, print_results, write_results
 from harness.report.words import LANGS, Lang, Words
 from harness.stats.verdict import Qualifier
@@ -127,6 +129,15 @@ def test_every_verdict_has_its_words_and_figures(
         assert not words_left(headline(mine, found, Words("ko")))
         assert not words_left("\n".join(grounds(mine, found, Words("ko"))))
         assert not words_left(evidence(found, Words("ko")))
+
+
+def test_published_figures_have_a_verdict_of_their_own() -> None:
+    found = result()
+    assert evidence(found, Words("en")).count("; ") == 1
+    assert "not testable — one measurement" in evidence(found, Words("en"))
+    enough = replace(found, evidence=Evidence("supported", -0.15, ()))
+    assert evidence(enough, Words("en")).endswith(": supported")
+    assert evidence(enough, Words("ko")).endswith(": 지지됨")
 
 
 def test_qualifiers_say_what_they_measure_against() -> None:
@@ -314,7 +325,7 @@ def test_a_korean_page_has_no_english_but_names(
     page = (tmp_path / "index.html").read_text("utf-8")
     body = page[page.index("<body>") :]
     assert not words_left(re.sub(r"<[^>]*>", " ", body))
-    headings = re.findall(r"<(?:h1|h2|th|summary)[^>]*>([^<]*)<", body)
+    headings = re.findall(r"<(?:h1|h2|th|summary)\b[^>]*>([^<]*)<", body)
     assert headings
     assert all(HANGUL.search(text) or text.startswith("G6_") for text in headings)
 
@@ -338,3 +349,17 @@ def test_numbers_that_are_not_finite() -> None:
         "b": None,
         "c": True,
     }
+
+
+def test_a_plan_for_a_value_has_no_other_arm_to_differ_from(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arms = {"candidate": {"pipeline": "async"}}
+    mine = claim(kind="absolute", estimand="response_time_mean", value=8.0, unit="s", arms=arms)
+    found = plan(mine)
+    print_plans([found], [mine], as_json=False, lang="en")
+    english = capsys.readouterr().out
+    assert f"about {found.support} blocks to decide" in english
+    assert "refute" not in english
+    print_plans([found], [mine], as_json=False, lang="ko")
+    assert not words_left(capsys.readouterr().out)
