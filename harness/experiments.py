@@ -1,4 +1,7 @@
-"""Plans and runs what claims need: arms they share run once, blocks until each can be judged."""
+"""Plans what claims need: arms they share run once, blocks until each can be judged.
+
+A little over 300 lines: an experiment, its arms and its stopping belong together.
+"""
 
 import json
 import math

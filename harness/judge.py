@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness import estimands
-from harness.claims import Claim, Evidence, VerdictName, evidence
+from harness.claims import Claim, VerdictName
 from harness.gates import ClientReplay, Gate, check_gates
+from harness.published import Evidence, evidence
 from harness.records import BlockRecord, TrialRecord
 from harness.stats import power
 from harness.stats import verdict as algebra

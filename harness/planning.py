@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness import estimands
-from harness.claims import RESOURCES, Claim, evidence
+from harness.claims import RESOURCES, Claim
 from harness.judge import line_of
 from harness.pipelines import Settings, make_pipeline
+from harness.published import evidence
 from harness.stats import estimate, power
 from harness.stats import sample as sm
 from harness.store import Run

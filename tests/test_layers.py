@@ -33,6 +33,7 @@ LAYERS = """
     stats
     validity estimands
     claims
+    published
     gates
     judge summary comparing
     session planning replay
@@ -137,3 +138,10 @@ def test_the_command_line_imports_lazily() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert not heavy & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_long_module_says_why(module: str) -> None:
+    lines = MODULES[module].read_text("utf-8").splitlines()
+    if len(lines) > 300:
+        assert "300 lines" in "\n".join(lines[:10]), f"{module} has {len(lines)} lines"

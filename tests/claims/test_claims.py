@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.claims import Claim, ClaimFile, evidence, load_claims, share_alpha
+from harness.claims import Claim, ClaimFile, load_claims, share_alpha
 from harness.errors import InputError
 from harness.judge import line_of
+from harness.published import evidence
 from harness.scenario import load_scenarios, shipped_dir
 
 CLAIMS = shipped_dir() / "claims"

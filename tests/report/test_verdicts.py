@@ -10,11 +10,12 @@ from typing import Any, get_args
 
 import pytest
 
-from harness.claims import Claim, ClaimFile, Evidence, VerdictName
+from harness.claims import Claim, ClaimFile, VerdictName
 from harness.experiments import Options
 from harness.gates import Effect, Gate
 from harness.judge import Result
 from harness.planning import plan
+from harness.published import Evidence
 from harness.report.digits import finite, number, significant
 from harness.report.plans import print_plans
 from harness.report.verdicts import evidence, grounds, headline, print_results, write_results
