@@ -31,6 +31,7 @@ from harness.stats.sequential import FIRST_LOOK
 from harness.store import read_run
 from harness.workload import Block, Workload, plan_round
 
+LEAST_REPLAY_RATE = 10.0  # trials a second: a slower replay would only take longer
 UNPLANNED = ("response_time_p50", "response_time_p95")  # whose spread does not tell their n
 
 
@@ -171,14 +172,18 @@ class Experiment:
         )
 
     def replay_rates(self) -> dict[str, float]:
-        """Arm → twice the rate at which it finished trials, per second; A/A arms left out."""
+        """Arm → twice the rate at which it finished trials, per second, or more; no A/A arms."""
         trials: Counter[str] = Counter()
         seconds: Counter[str] = Counter()
         for block in read_run(self.folder).blocks:
             if not block.warmup and not block.pipeline.endswith("@aa"):
                 trials[block.pipeline] += block.trials
                 seconds[block.pipeline] += block.ended - block.started  # type: ignore[assignment]
-        return {arm: 2 * trials[arm] / seconds[arm] for arm in trials if seconds[arm] > 0}
+        return {
+            arm: max(2 * trials[arm] / seconds[arm], LEAST_REPLAY_RATE)
+            for arm in trials
+            if seconds[arm] > 0
+        }
 
     def manifest(self, command: Sequence[str]) -> dict[str, Any]:
         """``run.json`` of the experiment, before its first segment."""
