@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import InputError
 from harness.scenario import Scenario, load_scenario, load_scenarios, shipped_dir
-from harness.story import Selector, fields, parse_story
+from harness.story import Selector, StoryError, diff, fields, parse_story
 
 HEAD = """
 id = "rain"
@@ -625,6 +625,22 @@ def test_shipped_scenarios_notice_a_changed_neighbour() -> None:
             owner[field.name] = value + 1 if isinstance(value, int) else f"{value} !"
             result = untouched.judge(scenario.story, parse_story(data))
             assert not result.ok, f"{scenario.id}: {field.turn}.{field.path}"
+
+
+def test_shipped_scenarios_notice_a_change_that_was_forgotten() -> None:
+    for scenario in shipped():
+        for change in diff(scenario.story, scenario.reference):
+            data = scenario.reference.to_data()
+            turn = data[change.field.turn - 1]
+            place = turn if change.field.stock is None else turn["stocks"][change.field.stock]
+            place[change.field.name] = change.old
+            try:
+                undone = parse_story(data)
+            except StoryError:
+                continue  # a stock renamed in all turns but one is no story
+            assert not all(check.ok for check in scenario.judge(undone)), (
+                f"{scenario.id}: turn {change.field.turn}, {change.field.path}"
+            )
 
 
 def test_shipped_tone_scenarios_say_that_their_checks_are_proxies() -> None:
