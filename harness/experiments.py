@@ -7,32 +7,29 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from harness.claims import ArmFile, Claim
 from harness.errors import InputError
 from harness.execute import ArmSpec
 from harness.gates import ClientReplay
-from harness.judge import Arms, Data, decide, line_of, measure
+from harness.judge import QUANTILES, Arms, Data, decide, line_of, measure, spread
 from harness.manifest import new_manifest
 from harness.pipelines import Settings, make_pipeline
+from harness.planning import first_look
 from harness.providers import ProviderSettings, check_provider
 from harness.replay import worst
 from harness.scenario import Scenario
 from harness.simulator.profile import NO_OVERRIDES
 from harness.stats import power, sequential
-from harness.stats.compare import Comparison
 from harness.stats.sequential import FIRST_LOOK
 from harness.store import read_run
 from harness.workload import Block, Workload, plan_round
 
-LEAST_REPLAY_RATE = 10.0  # trials a second: a slower replay would only take longer
-UNPLANNED = ("response_time_p50", "response_time_p95")  # whose spread does not tell their n
+LEAST_REPLAY_RATE = 25.0  # trials a second: a slower replay would only take longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +47,10 @@ class Experiment:
     """Claims that share blocks, as a plan (see ``execute.Plan``).
 
     Each distinct baseline is run a second time (A/A). Rounds are whole; round 0 is warm-up. A
-    claim is finished when it has the blocks that its own spread asks for (re-estimated blind after
-    10), when the sequential rule has decided, or when its budget is spent; arms that no unfinished
-    claim needs are left out of further rounds.
+    claim is finished when it has the blocks that its own spread asks for (re-estimated blind
+    after half of those that its stated variance asks for), when the sequential rule has decided,
+    or when its budget is spent; arms that no unfinished claim needs are left out of further
+    rounds. ``now`` gives the seconds by which budgets run.
     """
 
     def __init__(
@@ -61,6 +59,7 @@ class Experiment:
         scenarios: Sequence[Scenario],
         options: Options,
         folder: Path,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         first = claims[0]
         self.claims = list(claims)
@@ -69,6 +68,7 @@ class Experiment:
         self.workload = Workload.parse(first.file.workload)
         self.folder = folder
         self.options = options
+        self._now = now
         self._by_name: dict[str, ArmSpec] = {}
         self._treatment: dict[str, str] = {}
         self.arms: dict[str, Arms] = {claim.id: self._arms(claim) for claim in claims}
@@ -81,7 +81,7 @@ class Experiment:
 
     def rounds(self) -> Iterable[Sequence[Block]]:
         """Whole rounds, as long as a claim needs them."""
-        began = time.monotonic()
+        began = self._now()
         repeat = blocks = kept = 0
         while active := [claim for claim in self.claims if claim.id not in self._ended]:
             needed = {name for claim in active for name in self.arms[claim.id].names}
@@ -99,8 +99,8 @@ class Experiment:
             blocks += len(made)
             kept += len(made) if repeat else 0
             repeat += 1
-            minutes = (time.monotonic() - began) / 60
-            least = min(FIRST_LOOK, *(claim.file.budget.blocks for claim in active))
+            minutes = (self._now() - began) / 60
+            least = min(self._look(claim) for claim in active)
             if kept and (kept >= least or any(_late(claim, minutes) for claim in active)):
                 data = self._recorded()
                 for claim in active:
@@ -110,7 +110,7 @@ class Experiment:
     def _done(self, claim: Claim, data: Data, kept: int, round_size: int) -> bool:
         if kept >= claim.file.budget.blocks:
             return True
-        if kept < FIRST_LOOK:
+        if kept < self._look(claim):
             return False
         if (g := self.sequential_g(claim)) is not None:
             found = measure(claim, self.arms[claim.id], data, g)
@@ -119,15 +119,20 @@ class Experiment:
             self._targets[claim.id] = self._needed(claim, data, round_size)
         return kept >= self._targets[claim.id]
 
+    def _look(self, claim: Claim) -> int:
+        """The blocks after which a claim is looked at for the first time."""
+        first = FIRST_LOOK if self.sequential_g(claim) is not None else first_look(claim)
+        return min(first, claim.file.budget.blocks)
+
     def _needed(self, claim: Claim, data: Data, round_size: int) -> int:
         """Blocks to run to. Only the spread is looked at, never the direction."""
         found = measure(claim, self.arms[claim.id], data)
         budget = claim.file.budget
         # Of one arm, the spread of its A/A difference decides: that is wider by the root of two.
-        sd = found.sd if isinstance(found, Comparison) else _relative_sd(found)
+        sd = spread(claim, found)
         if claim.file.kind == "absolute" and sd is not None:
             sd *= math.sqrt(2)
-        if sd is None or claim.file.estimand in ("success", *UNPLANNED):
+        if sd is None or claim.file.estimand in ("success", *QUANTILES):
             return budget.blocks
         if sd == 0 or claim.file.scope != "these scenarios":
             return min(budget.blocks, budget.least)
@@ -303,13 +308,3 @@ def _late(claim: Claim, minutes: float) -> bool:
 
 def _slots(spec: ArmSpec) -> int:
     return 1 if spec.dispatch == "serial" else spec.slots
-
-
-def _relative_sd(found: Any) -> float | None:
-    """The spread of the values behind an estimate, relative to its point; None when unknown."""
-    if not found.point or found.lo is None or found.hi is None or found.n < 2:
-        return None
-    from scipy import stats
-
-    t = float(stats.t.ppf((1 + found.confidence) / 2, found.n - 1))
-    return float((found.hi - found.lo) / 2 / t * np.sqrt(found.n) / abs(found.point))

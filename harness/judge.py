@@ -16,7 +16,8 @@ from harness.stats.compare import Comparison
 from harness.stats.estimate import Estimate
 from harness.workload import Workload
 
-NO_LIMIT = 100_000  # blocks; what is needed is said however many it is
+NO_LIMIT = 100_000  # what is needed is said however much it is
+QUANTILES = ("response_time_p50", "response_time_p95")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,11 @@ class Result:
     """A verdict with its evidence.
 
     ``estimate`` and ``ci`` are a ratio candidate / baseline, points of success, or a value in the
-    claim's unit; ``threshold`` is the line of the verdict on the same scale. ``mde`` is the
-    smallest reduction that these blocks would show; ``reasons`` are codes of the words that
-    reports use.
+    claim's unit; ``threshold`` is the line of the verdict on the same scale. ``n`` counts what
+    the estimate rests on (blocks, trials or scenarios), ``n_blocks`` the blocks behind it.
+    ``blocks_needed`` would decide if the claim, or no effect, were true; ``mde`` is the smallest
+    change that these blocks would show (a share of the baseline or of the value claimed; points
+    for success). ``reasons`` are codes of the words that reports use.
     """
 
     claim: str
@@ -67,6 +70,7 @@ class Result:
     ci: tuple[float | None, float | None]
     confidence: float
     threshold: float
+    n: int
     n_blocks: int
     blocks_needed: int | None
     mde: float | None
@@ -89,6 +93,7 @@ class Result:
             "ci": list(self.ci),
             "confidence": self.confidence,
             "threshold": self.threshold,
+            "n": self.n,
             "n_blocks": self.n_blocks,
             "blocks_needed": self.blocks_needed,
             "mde": self.mde,
@@ -100,7 +105,11 @@ class Result:
 
 
 def line_of(claim: Claim) -> float:
-    """c: the log ratio (negative), for a claim of a value ln(1 + margin), that decides."""
+    """c: the log ratio (negative) that decides; for a claim of a value ln(1 + margin), which for
+    success is in points.
+    """
+    if claim.file.kind == "absolute" and claim.file.estimand == "success":
+        return claim.margin * claim.value(1.0)
     if claim.file.kind == "absolute":
         return math.log1p(claim.margin)
     if claim.file.estimand == "success":
@@ -172,8 +181,8 @@ def judge(claim: Claim, arms: Arms, data: Data, g: float | None = None) -> Resul
         )
     )
     verdict, qualifier, reasons = _first_match(claim, found, gates, data.time_scale)
-    sd = found.sd if isinstance(found, Comparison) else None
-    line = line_of(claim)
+    blocks = len(kept_blocks(arms, data))
+    needed, mde = outlook(claim, found, blocks)
     return Result(
         claim=claim.id,
         evidence=evidence(claim),
@@ -184,11 +193,10 @@ def judge(claim: Claim, arms: Arms, data: Data, g: float | None = None) -> Resul
         ci=(found.lo, found.hi),
         confidence=claim.file.confidence,
         threshold=claim.threshold(data.time_scale),
-        n_blocks=found.n,
-        blocks_needed=None
-        if not sd
-        else power.reestimated_n(sd, line, NO_LIMIT, confidence=claim.file.confidence),
-        mde=power.detectable_reduction(sd, found.n, confidence=claim.file.confidence),
+        n=found.n,
+        n_blocks=blocks,
+        blocks_needed=needed,
+        mde=mde,
         gates=gates,
         reasons=reasons,
         method=found.method,
@@ -205,10 +213,61 @@ def _first_match(
         names = tuple(gate.name for gate in broken if gate.effect == effect)
         if effect == "not_testable" and found.n < 2:
             names += ("one_measurement",)
+        elif effect == "not_testable" and claim.file.estimand in QUANTILES and not _bounded(found):
+            names += ("unbounded_quantile",)
         if names:
             return effect, None, names
     judged = decide(claim, found, time_scale)
     return judged.verdict, judged.qualifier, ()
+
+
+def spread(claim: Claim, found: Comparison | Estimate) -> float | None:
+    """The sd of one replicate on the scale of ``line_of``; None when the figures bound none.
+
+    Of a comparison its own; otherwise what the interval implies: relative to the value for a value,
+    in points for success, of logarithms for the rest.
+    """
+    if isinstance(found, Comparison) and found.sd is not None:
+        return found.sd
+    lo, hi, confidence = found.lo, found.hi, found.confidence
+    point = found.ratio if isinstance(found, Comparison) else found.point
+    if point is None or lo is None or hi is None or not math.isfinite(hi - lo) or found.n < 2:
+        return None
+    if isinstance(found, Comparison):
+        half = (math.log(hi) - math.log(lo)) / 2 if lo > 0 else math.inf
+    elif claim.file.kind == "absolute" and claim.file.estimand != "success":
+        half = (hi - lo) / 2 / point if point > 0 else math.inf
+    else:
+        half = (hi - lo) / 2
+    return power.implied_sd(half, found.n, confidence) if math.isfinite(half) else None
+
+
+def outlook(
+    claim: Claim, found: Comparison | Estimate, blocks: int
+) -> tuple[int | None, float | None]:
+    """How many blocks would decide, and the smallest change that ``blocks`` show; None: unknown."""
+    sd, confidence = spread(claim, found), claim.file.confidence
+    if not sd or not blocks:
+        return None, None
+    needed = power.reestimated_n(sd, line_of(claim), NO_LIMIT * found.n, confidence=confidence)
+    mde = power.detectable_reduction(sd, found.n, confidence=confidence)
+    if mde is not None and claim.file.estimand == "success":
+        mde = -math.log1p(-mde)  # points have no logarithm to undo
+    return math.ceil(needed * blocks / found.n), mde
+
+
+def kept_blocks(arms: Arms, data: Data) -> set[int]:
+    """The blocks, warm-up left out, in which the claim's arms have trials."""
+    names = {arms.first, arms.candidate}
+    return {
+        record.block
+        for record in data.records
+        if record.pipeline in names and not record.warmup and record.outcome != "cancelled"
+    }
+
+
+def _bounded(found: Comparison | Estimate) -> bool:
+    return found.lo is not None and found.hi is not None
 
 
 def _target(claim: Claim, data: Data) -> float | None:

@@ -9,12 +9,13 @@ from harness.claims import RESOURCES, Claim
 from harness.judge import line_of
 from harness.pipelines import Settings, make_pipeline
 from harness.published import evidence
-from harness.stats import estimate, power
+from harness.stats import estimate, power, sequential
 from harness.stats import sample as sm
 from harness.store import Run
 
 NOISE_CVS = (0.05, 0.10, 0.15, 0.20, 0.30)
 NO_LIMIT = 100_000
+LEAST_FOR_QUANTILE = {"response_time_p50": (0.5, 30), "response_time_p95": (0.95, 300)}
 STATED = "stated in the claim file"
 
 
@@ -35,7 +36,8 @@ class Assumption:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """``support`` and ``refute``: blocks for a decisive verdict if the claim, or no effect, is
-    true (None: not known beforehand); ``blocks``: what to plan for, within the budget or not.
+    true (None: not known beforehand); ``blocks``: what to plan for in whole rounds, within the
+    budget or not. ``minutes``, tokens and cost hold the round of warm-up too.
 
     ``noise``: coefficient of variation → how often two identical arms differ by the published
     change (None without one). ``cost`` is in the currency of the prices.
@@ -47,6 +49,7 @@ class Plan:
     refute: int | None
     blocks: int
     budget_blocks: int
+    budget_minutes: float
     arms: int
     minutes: float
     prompt_tokens: int
@@ -79,8 +82,10 @@ def plan(
     # Where the effect is known to be large, it decides; otherwise both ways have to be open.
     blocks = support if claim.file.kind == "any" and support else max(support or 0, refute or 0)
     blocks = blocks or claim.file.budget.blocks
+    round_size = len(claim.file.scenarios) // claim.block_size
+    blocks = -(-blocks // round_size) * round_size
     arms = 2 if claim.file.arms.baseline is None else 3
-    trials = blocks * claim.block_size * arms
+    trials = (blocks + round_size) * claim.block_size * arms
     prompt, completion = (
         round(trials * tokens) for tokens in (assumed.prompt_tokens, assumed.completion_tokens)
     )
@@ -92,8 +97,9 @@ def plan(
         refute=refute,
         blocks=blocks,
         budget_blocks=claim.file.budget.blocks,
+        budget_minutes=claim.file.budget.minutes,
         arms=arms,
-        minutes=blocks * _block_seconds(claim, assumed.edit_s) / 60,
+        minutes=(blocks + round_size) * _block_seconds(claim, assumed.edit_s) / 60,
         prompt_tokens=prompt,
         completion_tokens=completion,
         cost=cost,
@@ -103,12 +109,22 @@ def plan(
     )
 
 
+def first_look(claim: Claim) -> int:
+    """The blocks after which the spread is looked at: half of what the stated variance asks for.
+
+    An internal pilot of half the planned size; a smaller one gives too uncertain an estimate.
+    Source: Wittes & Brittain, Stat. Med. 9 (1990).
+    """
+    planned = [n for n in _needed(claim, _stated(claim, 1.0), None) if n is not None]
+    return max(sequential.FIRST_LOOK, max(planned, default=0) // 2)
+
+
 def _stated(claim: Claim, time_scale: float) -> Assumption:
     stated = claim.file.plan
     paired = claim.file.kind != "absolute"
     sd = power.paired_log_sd(stated.cv, stated.rho) if paired else power.log_sd(stated.cv)
     return Assumption(
-        sd,
+        sd / math.sqrt(claim.block_size),  # of a block, whose edits are independent
         stated.cv,
         stated.edit_s * time_scale,
         stated.prompt_tokens,
@@ -125,9 +141,14 @@ def _from_pilot(claim: Claim, pilot: Run) -> Assumption:
         raise ValueError(f"{pilot.folder}: has too few trials to estimate a spread")
     cv = float(times.std(ddof=1) / times.mean())
     sd = power.log_sd(cv)
-    if claim.file.kind != "absolute":
+    if claim.file.estimand == "success":
+        right = sm.successes(pilot.records, baseline)
+        share = (right.k + 2) / (right.n + 4)  # Agresti and Coull's, which none of n leaves open
+        arms = 1 if claim.file.kind == "absolute" else 2
+        sd = math.sqrt(arms * share * (1 - share) / claim.block_size)
+    elif claim.file.kind != "absolute":
         found = None
-        if others and claim.file.estimand != "success":
+        if others:
             found = estimands.ratio(
                 claim.file.estimand, pilot.records, pilot.blocks, baseline, others[0], 0.95
             ).sd
@@ -150,12 +171,14 @@ def _needed(
     """Blocks to support the claim if it is true, and to refute it if nothing differs.
 
     None for what the assumption says nothing about: the size of an effect that was neither claimed
-    nor published, or the spread of a resource that no pilot has measured.
+    nor published, or the spread of success or of a resource that no pilot has measured.
     """
     estimand, confidence = claim.file.estimand, claim.file.confidence
-    if assumed.source == STATED and estimand in RESOURCES:
+    if assumed.source == STATED and estimand in (*RESOURCES, "success", "goodput"):
         return None, None
     line, sd = line_of(claim), assumed.sd
+    if estimand in LEAST_FOR_QUANTILE:
+        return _for_quantile(estimand, sd, line, confidence)
     refute = power.reestimated_n(sd, line, NO_LIMIT, confidence=confidence)
     if claim.file.kind == "absolute" or estimand == "success":
         return refute, refute
@@ -166,6 +189,14 @@ def _needed(
         return None, refute
     beyond = abs(math.log1p(change)) - abs(line)
     return (power.paired_n(beyond, sd, confidence) if beyond > 0 else None), refute
+
+
+def _for_quantile(estimand: str, sd: float, line: float, confidence: float) -> tuple[int, int]:
+    """Blocks for a quantile of lognormal times, and never fewer than its interval asks for."""
+    p, least = LEAST_FOR_QUANTILE[estimand]
+    wide = power.quantile_sd(sd, p)
+    needed = power.reestimated_n(wide, line, NO_LIMIT, confidence=confidence, n_min=least)
+    return needed, needed
 
 
 def _block_seconds(claim: Claim, edit_s: float) -> float:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 STOCK_FIELDS: dict[str, type] = {
@@ -28,7 +29,10 @@ TURN_FIELDS: dict[str, type] = {
     "news_tag": str,
     "stocks": list,
 }
+TURN_TEXTS = ("result", "news", "news_tag")
 Place: TypeAlias = tuple[int, int | None, str]
+_turn_texts = attrgetter(*TURN_TEXTS)
+_stock_values = attrgetter(*STOCK_FIELDS)
 _TYPE_WORDS = {str: "text", int: "a whole number", list: "an array"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -68,6 +72,12 @@ class Story:
     _values: "dict[Place, str | int] | None" = field(
         default=None, init=False, repr=False, compare=False
     )
+    _selected: "dict[tuple[str, ...], tuple[tuple[Field, str | int], ...]]" = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _json: dict[int | None, str] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def stock_names(self) -> tuple[str, ...]:
@@ -86,9 +96,14 @@ class Story:
             for turn in self.turns
         ]
 
-    def to_json(self) -> str:
-        """Compact JSON with Hangul unescaped, as the wire format has it."""
-        return json.dumps(self.to_data(), ensure_ascii=False, separators=(",", ":"))
+    def to_json(self, indent: int | None = None) -> str:
+        """JSON with Hangul unescaped; compact, as the wire format has it, without ``indent``."""
+        if indent not in self._json:
+            separators = (",", ":") if indent is None else None
+            self._json[indent] = json.dumps(
+                self.to_data(), ensure_ascii=False, separators=separators, indent=indent
+            )
+        return self._json[indent]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +118,11 @@ class Field:
     name: str
     stock: int | None = None
     stock_name: str | None = None
+    # Where it is, whatever the stock is called: (turn, position of the stock, name).
+    place: Place = field(init=False, repr=False, compare=False)
 
-    @property
-    def place(self) -> Place:
-        """Where it is, whatever the stock is called: (turn, position of the stock, name)."""
-        return self.turn, self.stock, self.name
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", (self.turn, self.stock, self.name))
 
     @property
     def path(self) -> str:
@@ -208,7 +223,8 @@ STRICT_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook
 def fields(story: Story) -> tuple[tuple[Field, str | int], ...]:
     """Every leaf of the story with its place, in reading order (turn numbers left out)."""
     if story._fields is None:
-        object.__setattr__(story, "_fields", tuple(_walk(story)))
+        layout = _layout(len(story.turns), story.stock_names)
+        object.__setattr__(story, "_fields", tuple(zip(layout, _leaves(story), strict=True)))
     assert story._fields is not None
     return story._fields
 
@@ -221,13 +237,53 @@ def values(story: Story) -> "dict[Place, str | int]":
     return story._values
 
 
-def _walk(story: Story) -> Iterator[tuple[Field, str | int]]:
+def altered(original: Story, edited: Story) -> list[tuple[Field, str | int | None, str | int]]:
+    """The leaves of ``edited`` that ``original`` does not have at the same place, with what it
+    has there (None: no such place).
+    """
+    before = values(original)
+    return [
+        (field, old, value)
+        for field, value in fields(edited)
+        if (old := before.get(field.place)) != value
+    ]
+
+
+def selected(story: Story, selectors: "tuple[str, ...]") -> "tuple[tuple[Field, str | int], ...]":
+    """The fields that any of the selectors covers, with their values, in reading order."""
+    if selectors not in story._selected:
+        chosen = [Selector.parse(text) for text in selectors]
+        story._selected[selectors] = tuple(
+            (field, value)
+            for field, value in fields(story)
+            if any(selector.matches(field) for selector in chosen)
+        )
+    return story._selected[selectors]
+
+
+@lru_cache(maxsize=256)
+def _layout(turns: int, stocks: tuple[str, ...]) -> tuple[Field, ...]:
+    """The leaves of every story of that many turns and those stocks."""
+    return tuple(
+        field
+        for turn in range(1, turns + 1)
+        for field in (
+            *(Field(turn, name) for name in TURN_TEXTS),
+            *(
+                Field(turn, name, position, stock)
+                for position, stock in enumerate(stocks)
+                for name in STOCK_FIELDS
+            ),
+        )
+    )
+
+
+def _leaves(story: Story) -> Iterator[str | int]:
+    """The values of a story in the order of its layout."""
     for turn in story.turns:
-        for name in ("result", "news", "news_tag"):
-            yield Field(turn.turn_number, name), getattr(turn, name)
-        for position, stock in enumerate(turn.stocks):
-            for name in STOCK_FIELDS:
-                yield Field(turn.turn_number, name, position, stock.name), getattr(stock, name)
+        yield from _turn_texts(turn)
+        for stock in turn.stocks:
+            yield from _stock_values(stock)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,10 +69,8 @@ def places(
     The last item is None where the edited story has no such place.
     """
     after = st.values(edited)
-    chosen = [st.Selector.parse(text) for text in selectors]
-    for field, value in st.fields(original):
-        if any(selector.matches(field) for selector in chosen):
-            yield field, value, after.get(field.place)
+    for field, value in st.selected(original, tuple(selectors)):
+        yield field, value, after.get(field.place)
 
 
 class AtFields(Check):

@@ -75,17 +75,18 @@ class Language(Check):
 
     def findings(self, original: st.Story, edited: st.Story) -> Iterator[Finding]:
         own = "hangul" if self.language == "ko" else "latin"
-        before = st.values(original)
-        for field, value in st.fields(edited):
-            was = str(before.get(field.place, ""))
-            if not isinstance(value, str) or field.name == "news_tag" or value == was:
+        for field, old, value in st.altered(original, edited):
+            if not isinstance(value, str) or field.name == "news_tag":
                 continue
-            scripts, old = _scripts(value), _scripts(was)
+            was = "" if old is None else str(old)
+            scripts, scripts_before = _scripts(value), _scripts(was)
             letters = sum(scripts.values())
-            foreign = [s for s in scripts if s not in (own, "latin") and s not in old]
+            foreign = [s for s in scripts if s not in (own, "latin") and s not in scripts_before]
             if foreign:
                 yield Finding(f"brings in {foreign[0]} letters", field.turn, field.path)
-            elif letters >= 4 and scripts.get(own, 0) * 2 < letters and _mostly(old, own):
+            elif (
+                letters >= 4 and scripts.get(own, 0) * 2 < letters and _mostly(scripts_before, own)
+            ):
                 yield Finding(f"is no longer {self.language}", field.turn, field.path)
 
 
@@ -101,8 +102,7 @@ class Limits(Check):
         for field, value in st.fields(edited):
             if not isinstance(value, str):
                 continue
-            old = str(before.get(field.place, ""))
-            if not value.strip() and old.strip():
+            if not value.strip() and str(before.get(field.place, "")).strip():
                 yield Finding("is blank", field.turn, field.path)
             elif len(value) > self.max_chars:
                 why = f"has {len(value)} characters, at most {self.max_chars} are allowed"

@@ -48,12 +48,18 @@ def main(args: argparse.Namespace) -> int:
     for number, experiment in enumerate(experiments, start=1):
         names = ", ".join(claim.id for claim in experiment.claims)
         print(f"experiment {number} of {len(experiments)}: {names}", file=sys.stderr)
-        if not _run(experiment, results):
-            print("interrupted: the records so far are kept", file=sys.stderr)
-            return INTERRUPTED
-    ordered = [(claim, results[claim.id]) for claim in claims]
-    write_results(folder, ordered, options, args.lang)
-    print_results(ordered, folder, options, as_json=args.json, lang=args.lang)
+        whole = _run(experiment, results)
+        ordered = [(claim, results[claim.id]) for claim in claims if claim.id in results]
+        if ordered:  # after each, so that an interruption loses no verdict
+            write_results(folder, ordered, options, args.lang)
+        if not whole:
+            left = len(claims) - len(ordered)
+            print(f"interrupted: claims still open: {left}; the records are kept", file=sys.stderr)
+            break
+    if ordered or args.json:
+        print_results(ordered, folder, options, as_json=args.json, lang=args.lang)
+    if not whole:
+        return INTERRUPTED
     return max(EXIT[result.verdict] for result in results.values())
 
 

@@ -40,15 +40,13 @@ def check_gates(
     replay: ClientReplay | None,
     estimate: Estimator,
     workload: Workload | None = None,
-    replay_exempt: bool = False,
 ) -> list[Gate]:
     """All ten gates, in order.
 
     ``line``: c of the verdict on the scale of ``estimate``: a log ratio, or points for success.
     ``baseline``: None for a claim of one arm's value. ``aa``: an arm and its twin. ``slots``: arm
     → trials at once, 1 for a serial one. ``treatment``: arm → a fingerprint of its provider's
-    settings. ``replay``: None if there was none, which holds only if ``replay_exempt``.
-    ``workload``: None is the closed one. Raises KeyError for an arm without slots or treatment.
+    settings. ``replay``: None if there was none, which does not hold. ``workload``: None is the closed one. Raises KeyError for an arm without slots or treatment.
     """
     arms = dict.fromkeys(arm for arm in (baseline, candidate, *(aa or ())) if arm is not None)
     trials: dict[str, list[TrialRecord]] = {arm: [] for arm in arms}
@@ -64,7 +62,7 @@ def check_gates(
         evidence.aa(estimate, aa, line, pair),
         client.schedule(trials, limit),
         client.loop(stretches, arms, limit, exempt=estimand == "loop_stall_s"),
-        client.client(replay, limit, exempt=replay_exempt),
+        client.client(replay, limit),
         client.little(trials, stretches, slots, workload or Workload()),
         evidence.drift(kept, pair if timed else None),
         evidence.warmup(kept, timed=timed),

@@ -58,13 +58,15 @@ class SimulatedProvider:
 
     def complete_blocking(self, prompt: Prompt, trace: Trace) -> Completion:
         reply = self._begin(prompt, trace)
-        self._clock.sleep_blocking(min(self._connect() + _length(reply), self._timeout))
-        return self._end(reply, trace)
+        left = prompt.left(self._clock.now())
+        timeout = self._timeout if left is None else min(self._timeout, left)
+        self._clock.sleep_blocking(min(self._connect() + _length(reply), timeout))
+        return self._end(reply, trace, timeout)
 
     async def complete(self, prompt: Prompt, trace: Trace) -> Completion:
         reply = self._begin(prompt, trace)
         await self._clock.sleep(min(self._connect() + _length(reply), self._timeout))
-        return self._end(reply, trace)
+        return self._end(reply, trace, self._timeout)
 
     async def stream(self, prompt: Prompt, trace: Trace) -> AsyncGenerator[str, None]:
         reply = self._begin(prompt, trace)
@@ -72,7 +74,7 @@ class SimulatedProvider:
             await self._clock.sleep(delay)
         if reply.fault:
             await self._clock.sleep(_length(reply))
-            self._end(reply, trace)
+            self._end(reply, trace, self._timeout)
         trace.chunks = 0
         received = self._clock.now()
         for token, moment in zip(reply.tokens, reply.moments(), strict=True):
@@ -86,9 +88,9 @@ class SimulatedProvider:
                 trace.first_token = trace.last_token
             trace.chunks += 1
             yield token
-        if not reply.tokens:
+        if not reply.text:
             await self._clock.sleep(min(reply.total_s, self._timeout))
-        self._end(reply, trace)
+        self._end(reply, trace, self._timeout)
 
     def _connect(self) -> float:
         """Seconds that the connection of this call takes; 0 when an idle one is at hand."""
@@ -102,13 +104,13 @@ class SimulatedProvider:
         trace.sent = self._clock.now()
         return self._engine.plan(list(prompt.messages), prompt.max_tokens, prompt.draw)
 
-    def _end(self, reply: Reply, trace: Trace) -> Completion:
-        """Stamp the end; raises ProviderError when the reply is a fault."""
+    def _end(self, reply: Reply, trace: Trace, timeout: float) -> Completion:
+        """Stamp the end; raises ProviderError when the reply is a fault or came too late."""
         trace.done = self._clock.now()
         with self._lock:
             self._idle += self._keepalive and reply.fault != "reset"
-        if _length(reply) > self._timeout:
-            raise ProviderError("timeout", f"no answer within {self._timeout:g} s")
+        if _length(reply) > timeout:
+            raise ProviderError("timeout", f"no answer within {timeout:g} s")
         if reply.fault:
             type_, trace.status = FAULTS[reply.fault]
             raise ProviderError(type_, f"simulated fault {reply.fault}")

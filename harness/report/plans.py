@@ -39,6 +39,8 @@ def _lines(claim: Claim, plan: Plan, words: Words) -> list[str]:
     ]
     if plan.blocks > plan.budget_blocks:
         lines.append(words("plan.over", budget=plan.budget_blocks))
+    if plan.minutes > plan.budget_minutes:
+        lines.append(words("plan.late", budget=significant(plan.budget_minutes)))
     lines.append(
         words(
             "plan.tokens",

@@ -118,7 +118,7 @@ def grounds(claim: Claim, result: Result, words: Words) -> list[str]:
     found += [_because(reason, result, words) for reason in result.reasons]
     if not result.reasons:
         found.append(_line(claim, result, words))
-    found += _more(result, words)
+    found += _more(claim, result, words)
     found.append(f"{words('claim.method')}: {_translated(result.method, ('method',), words)}")
     found += [f"{words('claim.note')}: {_note(warning, words)}" for warning in result.warnings]
     return found
@@ -131,7 +131,7 @@ def _because(reason: str, result: Result, words: Words) -> str:
     return next((words(key) for key in keys if key in texts()), reason)
 
 
-def _more(result: Result, words: Words) -> list[str]:
+def _more(claim: Claim, result: Result, words: Words) -> list[str]:
     """What more blocks would do for a claim that is not decided."""
     needed = result.blocks_needed
     if result.verdict != "inconclusive" or not needed:
@@ -140,7 +140,8 @@ def _more(result: Result, words: Words) -> list[str]:
         return [] if result.reasons else [words("claim.near")]
     if result.mde is None:
         return []
-    return [words("claim.more", needed=needed, mde=number(100 * result.mde, 1))]
+    unit = POINTS[words.lang] if claim.file.estimand == "success" else "%"
+    return [words("claim.more", needed=needed, mde=number(100 * result.mde, 1), unit=unit)]
 
 
 def _note(warning: str, words: Words) -> str:
@@ -187,7 +188,7 @@ def _measured(claim: Claim, result: Result, words: Words) -> str:
             confidence=confidence,
             lo=_value(claim, lo, words),
             hi=_value(claim, hi, words),
-            n=result.n_blocks,
+            n=result.n,
             unit=unit,
         )
     assert arms.baseline is not None
@@ -209,7 +210,7 @@ def _measured(claim: Claim, result: Result, words: Words) -> str:
         confidence=confidence,
         lo=low,
         hi=high,
-        n=result.n_blocks,
+        n=result.n,
         unit=unit,
     )
 

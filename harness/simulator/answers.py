@@ -1,6 +1,5 @@
 """What the simulated model says: a right edit, or one of the ways in which real models fail."""
 
-import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,8 +79,7 @@ def _dress(story: Story, profile: Profile, rng: random.Random) -> str:
     dress = profile.dress
     style = rng.random()
     if style < dress.fenced:
-        body = json.dumps(story.to_data(), ensure_ascii=False, indent=1)
-        return f"```json\n{body}\n```"
+        return f"```json\n{story.to_json(indent=1)}\n```"
     style -= dress.fenced
     if style < dress.wrapped:
         return f'{{"story_data": {story.to_json()}}}'

@@ -23,11 +23,11 @@ DEFAULT_GAP_SHAPE = 2.0  # gaps with a coefficient of variation of 0.7
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One planned answer: its tokens, and when, in seconds from receipt, the first and the last
-    of them are out.
+    """One planned answer: its text, and when, in seconds from receipt, the first and the last of
+    its tokens are out.
     """
 
-    tokens: tuple[str, ...]
+    text: str
     ttft_s: float
     total_s: float
     usage: Usage
@@ -37,17 +37,21 @@ class Reply:
     gap_seed: int
 
     @property
-    def text(self) -> str:
-        return "".join(self.tokens)
+    def tokens(self) -> list[str]:
+        """The text as it streams; cut up here, since only a stream needs it."""
+        return [
+            self.text[i : i + CHARS_PER_TOKEN] for i in range(0, len(self.text), CHARS_PER_TOKEN)
+        ]
 
     def moments(self) -> list[float]:
         """When each token is out. Gaps are gamma distributed and add up to total_s − ttft_s; they
         are drawn here, since only a stream needs them.
         """
-        if len(self.tokens) < 2:
-            return [self.total_s] * len(self.tokens)
+        count = len(self.tokens)
+        if count < 2:
+            return [self.total_s] * count
         rng = random.Random(self.gap_seed)
-        gaps = [rng.gammavariate(self.gap_shape, 1.0) for _ in range(len(self.tokens) - 1)]
+        gaps = [rng.gammavariate(self.gap_shape, 1.0) for _ in range(count - 1)]
         scale = (self.total_s - self.ttft_s) / sum(gaps)
         return list(itertools.accumulate([self.ttft_s, *(gap * scale for gap in gaps)]))
 
@@ -100,17 +104,17 @@ class Engine:
             text, finish = edit_reply(known, self.profile, rng)
             times = self.profile.edit
         text += "\n" * round(len(text) * (self.overrides.length_factor - 1))
-        tokens = [text[i : i + CHARS_PER_TOKEN] for i in range(0, len(text), CHARS_PER_TOKEN)]
-        if max_tokens is not None and len(tokens) > max_tokens:
-            tokens, finish = tokens[:max_tokens], "length"
-        ttft, total, shape = _times(times, len(tokens), rng)
+        if max_tokens is not None and len(text) > max_tokens * CHARS_PER_TOKEN:
+            text, finish = text[: max_tokens * CHARS_PER_TOKEN], "length"
+        count = -(-len(text) // CHARS_PER_TOKEN)
+        ttft, total, shape = _times(times, count, rng)
         scale = self._scale()
         prompt_tokens = sum(len(content) for _, content in messages) // CHARS_PER_TOKEN
         return Reply(
-            tokens=tuple(tokens),
+            text=text,
             ttft_s=ttft * scale,
             total_s=total * scale,
-            usage=Usage(prompt=prompt_tokens, completion=len(tokens)),
+            usage=Usage(prompt=prompt_tokens, completion=count),
             finish_reason=finish,
             fault=fault,
             gap_shape=shape,

@@ -118,9 +118,14 @@ NO_OVERRIDES = Overrides()
 
 
 class Profile(_Table):
-    """A simulated model. Times are in seconds at time scale 1."""
+    """A simulated model. Times are in seconds at time scale 1.
+
+    ``capacity``: calls that it serves at once; more wait for their turn (None: no limit). It is
+    the HTTP server's; in process every call is served at once.
+    """
 
     name: str
+    capacity: Annotated[int, Field(ge=1)] | None = None
     edit: CallTimes
     summary: CallTimes
     answers: Answers

@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,6 +22,7 @@ from harness.story import StoryError, parse_story
 MAX_BODY = 64 * 1024 * 1024
 ENGINE = web.AppKey("engine", Engine)
 KEY = web.AppKey("key", str)
+PLACES = web.AppKey("places", AbstractAsyncContextManager[object])
 
 
 def make_app(engine: Engine, key: str | None = None) -> web.Application:
@@ -28,6 +30,8 @@ def make_app(engine: Engine, key: str | None = None) -> web.Application:
     app = web.Application(client_max_size=MAX_BODY)
     app[ENGINE] = engine
     app[KEY] = key or ""
+    capacity = engine.profile.capacity
+    app[PLACES] = nullcontext() if capacity is None else asyncio.Semaphore(capacity)
     app.add_routes(
         [
             web.post("/v1/chat/completions", chat),
@@ -110,9 +114,11 @@ async def chat(request: web.Request) -> web.StreamResponse:
     if reply.fault == "rate_limited":
         return _error(429, "simulated fault rate_limited", "rate_limit_error")
     model = str(body.get("model") or f"simulated {request.app[ENGINE].profile.name}")
-    if stream:
-        return await _stream(request, reply, model, received)
-    await asyncio.sleep(_left(received, reply.total_s / 2 if reply.fault else reply.total_s))
+    async with request.app[PLACES]:
+        if stream:
+            return await _stream(request, reply, model, received)
+        begun = time.perf_counter()
+        await asyncio.sleep(_left(begun, reply.total_s / 2 if reply.fault else reply.total_s))
     if reply.fault:
         return _abort(request, web.Response())
     choice = {
@@ -123,7 +129,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
     total = time.perf_counter() - received
     answer = _envelope("chat.completion", model, [choice]) | {
         "usage": _usage(reply.usage),
-        "x_sim": {"ttft_s": min(reply.ttft_s, total), "total_s": total},
+        "x_sim": {"ttft_s": min(begun - received + reply.ttft_s, total), "total_s": total},
     }
     return web.Response(
         body=json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace"),
@@ -134,22 +140,24 @@ async def chat(request: web.Request) -> web.StreamResponse:
 async def _stream(
     request: web.Request, reply: Reply, model: str, received: float
 ) -> web.StreamResponse:
+    begun = time.perf_counter()
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
     response.headers["Cache-Control"] = "no-store"
     try:
         await response.prepare(request)
         first: float | None = None
-        for i, (token, moment) in enumerate(zip(reply.tokens, reply.moments(), strict=True)):
-            if reply.fault and i >= len(reply.tokens) // 2:
+        tokens = reply.tokens
+        for i, (token, moment) in enumerate(zip(tokens, reply.moments(), strict=True)):
+            if reply.fault and i >= len(tokens) // 2:
                 return _abort(request, response)
-            if (ahead := _left(received, moment)) > 0:
+            if (ahead := _left(begun, moment)) > 0:
                 await asyncio.sleep(ahead)
             if first is None:
                 first = time.perf_counter() - received
             choice = {"index": 0, "delta": {"content": token}, "finish_reason": None}
             await _send(response, _envelope("chat.completion.chunk", model, [choice]))
-        if not reply.tokens:
-            await asyncio.sleep(_left(received, reply.total_s))
+        if not tokens:
+            await asyncio.sleep(_left(begun, reply.total_s))
             if reply.fault:
                 return _abort(request, response)
         choice = {"index": 0, "delta": {}, "finish_reason": reply.finish_reason}
@@ -180,8 +188,8 @@ def _abort(request: web.Request, response: web.StreamResponse) -> web.StreamResp
     return response
 
 
-def _left(received: float, moment: float) -> float:
-    return max(0.0, received + moment - time.perf_counter())
+def _left(begun: float, moment: float) -> float:
+    return max(0.0, begun + moment - time.perf_counter())
 
 
 def _content(value: object) -> str:

@@ -109,6 +109,28 @@ def detectable_reduction(
     return -math.expm1(line - shift * sd / math.sqrt(n))
 
 
+def implied_sd(half_width: float, n: int, confidence: float = CONFIDENCE) -> float:
+    """The sd of one replicate that an interval of this half-width over n of them speaks of.
+
+    half·√n/z(1 − α/2): for what has an interval but no spread of its own, such as a quantile or a
+    share. In the unit of ``half_width``.
+    """
+    from scipy import special
+
+    return half_width * math.sqrt(n) / float(special.ndtri((1 + confidence) / 2))
+
+
+def quantile_sd(sd: float, p: float) -> float:
+    """What stands for the sd of a value's logarithm when its p-quantile is estimated.
+
+    sd·√(p(1 − p))/φ(z(p)): the large-sample error of a quantile of normal values, here logarithms,
+    times √n; 1.25 sd for the median, 2.11 sd for p95.
+    """
+    from scipy import stats
+
+    return sd * math.sqrt(p * (1 - p)) / float(stats.norm.pdf(stats.norm.ppf(p)))
+
+
 def early_stopping_n(p: float, over: int = 1, confidence: float = 0.99) -> int:
     """The least n at which ``over`` values above a bound still show that the p-quantile obeys it.
 

@@ -64,6 +64,47 @@ def test_the_sequential_rule_stops_early_on_a_large_effect(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("factor", "expected"), [(0.85, ("supported", None)), (1.12, ("refuted", "reversed"))]
+)
+@pytest.mark.parametrize(
+    ("estimand", "blocks"), [("response_time_p50", 120), ("response_time_p95", 300)]
+)
+def test_quantiles_have_the_verdict_of_the_planted_truth(
+    tmp_path: Path, estimand: str, blocks: int, factor: float, expected: tuple[str, str | None]
+) -> None:
+    changed = arms(candidate={"latency_factor": factor})
+    tested = claim(tmp_path, arms=changed, estimand=estimand, budget={"blocks": blocks})
+    result = run(tmp_path, tested)
+    assert ((result.verdict, result.qualifier), broken(result)) == (expected, [])
+    assert result.n_blocks == blocks
+    assert result.estimate == pytest.approx(factor, abs=0.06)
+    assert result.blocks_needed is not None
+    assert result.mde is not None
+
+
+def test_a_percentile_without_a_bound_is_not_testable(tmp_path: Path) -> None:
+    faster = arms(candidate={"latency_factor": 0.5})
+    tested = claim(tmp_path, arms=faster, estimand="response_time_p95", budget={"blocks": 24})
+    result = run(tmp_path, tested)
+    assert result.verdict == "not_testable"
+    assert "unbounded_quantile" in result.reasons
+
+
+def test_success_says_how_many_blocks_would_decide(tmp_path: Path) -> None:
+    better = {
+        "estimand": "success",
+        "reduction": None,
+        "gain": 0.2,
+        "arms": arms(baseline={"right": 0.8}, candidate={"right": 0.9}),
+    }
+    result = run(tmp_path, claim(tmp_path, budget={"blocks": 40}, **better))
+    assert result.verdict == "inconclusive"
+    # half the claim is 0.1 away; the shares vary by √(.8·.2 + .9·.1) = .5: (2.8 · .5 / .1)² = 196
+    assert result.blocks_needed == pytest.approx(196, rel=0.35)
+    assert result.mde == pytest.approx(2.8 * 0.5 / 40**0.5, rel=0.25)  # points
+
+
+@pytest.mark.parametrize(
     ("planted", "gate", "verdict"),
     [
         ({"drift_per_call": 0.30 / 168}, "G6_drift", "invalid_run"),

@@ -73,6 +73,7 @@ def result(**changes: Any) -> Result:
         ci=(0.82, 0.88),
         confidence=0.95,
         threshold=0.925,
+        n=24,
         n_blocks=24,
         blocks_needed=60,
         mde=0.041,

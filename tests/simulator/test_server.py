@@ -126,7 +126,7 @@ async def test_content_may_come_in_parts() -> None:
 async def test_an_empty_answer_streams_too() -> None:
     class Mute(Engine):
         def plan(self, messages: Any, max_tokens: Any, draw: str) -> Any:
-            return replace(super().plan(messages, max_tokens, draw), tokens=())
+            return replace(super().plan(messages, max_tokens, draw), text="")
 
     async with client(Mute(profile(), 1)) as session:
         finish, last, end = await ask_stream(session, {**ASK, "stream": True})
