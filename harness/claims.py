@@ -31,6 +31,7 @@ Estimand = Literal[
     "peak_rss_mb",
     "peak_threads",
     "loop_stall_s",
+    "startup_s",
 ]
 VerdictName = Literal["supported", "refuted", "inconclusive", "not_testable", "invalid_run"]
 
@@ -38,6 +39,7 @@ LATENCY = frozenset(
     {"response_time_gm", "response_time_mean", "response_time_p50", "response_time_p95"}
 )
 RESOURCES = frozenset({"cpu_s", "peak_rss_mb", "peak_threads", "loop_stall_s"})
+NEVER_SCALED = frozenset({"cpu_s", "startup_s"})  # times that no simulator makes
 HIGHER_IS_BETTER = frozenset({"throughput", "goodput", "success"})
 
 Fraction = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
@@ -127,7 +129,7 @@ class ClaimFile(_Table):
     scope: Literal["these scenarios", "scenarios like these"] = "these scenarios"
     target: Positive | None = None
     published: Published = Published()
-    scenarios: Annotated[list[str], Field(min_length=1)]
+    scenarios: list[str] = []
     workload: WorkloadText = "closed"
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 1
     group: Annotated[int, Field(ge=1)] | None = None
@@ -160,6 +162,14 @@ class ClaimFile(_Table):
         less = higher == (self.direction == "worse")
         if less and self.reduction is not None and self.reduction >= 1:
             raise ValueError("reduction: nothing can be less by 1 or more, which is all of it")
+        if self.estimand == "startup_s":
+            if self.kind != "absolute" or self.arms.candidate.pipeline != "serve":
+                raise ValueError(
+                    "a claim on start-up is of a value (kind = 'absolute'), and its only arm is "
+                    "pipeline = 'serve'"
+                )
+        elif not self.scenarios:
+            raise ValueError("scenarios: name at least one")
         if len(set(self.scenarios)) < len(self.scenarios):
             raise ValueError("scenarios: one is named twice")
         if len(self.scenarios) % self.block_size:
@@ -216,11 +226,11 @@ class Claim:
 
     def value(self, time_scale: float) -> float:
         """The claimed value of an absolute claim; times are scaled like the simulator's, but not
-        the processor's.
+        those of the processor or of a start-up.
         """
         assert self.file.value is not None
         scale = {"s": time_scale, "per_s": 1 / time_scale}.get(self.file.unit or "", 1.0)
-        return self.file.value * (1.0 if self.file.estimand == "cpu_s" else scale)
+        return self.file.value * (1.0 if self.file.estimand in NEVER_SCALED else scale)
 
     def threshold(self, time_scale: float) -> float:
         """The line of the verdict in the estimand's own unit: a ratio candidate / baseline, points

@@ -10,7 +10,7 @@ from harness.claims import Claim, VerdictName
 from harness.gates import ClientReplay, Gate, check_gates
 from harness.published import Evidence, evidence
 from harness.records import BlockRecord, TrialRecord
-from harness.stats import power
+from harness.stats import estimate, power
 from harness.stats import verdict as algebra
 from harness.stats.compare import Comparison
 from harness.stats.estimate import Estimate
@@ -180,8 +180,23 @@ def judge(claim: Claim, arms: Arms, data: Data, g: float | None = None) -> Resul
             workload=Workload.parse(claim.file.workload),
         )
     )
-    verdict, qualifier, reasons = _first_match(claim, found, gates, data.time_scale)
-    blocks = len(kept_blocks(arms, data))
+    return _result(claim, found, gates, len(kept_blocks(arms, data)), data.time_scale)
+
+
+def judge_startups(claim: Claim, seconds: Sequence[float]) -> Result:
+    """The verdict on launches of the service. No gate applies: no trial is timed by this process."""
+    found = estimate.mean(seconds, claim.file.confidence)
+    return _result(claim, found, (), len(seconds), 1.0)
+
+
+def _result(
+    claim: Claim,
+    found: Comparison | Estimate,
+    gates: tuple[Gate, ...],
+    blocks: int,
+    time_scale: float,
+) -> Result:
+    verdict, qualifier, reasons = _first_match(claim, found, gates, time_scale)
     needed, mde = outlook(claim, found, blocks)
     return Result(
         claim=claim.id,
@@ -192,7 +207,7 @@ def judge(claim: Claim, arms: Arms, data: Data, g: float | None = None) -> Resul
         estimate=found.ratio if isinstance(found, Comparison) else found.point,
         ci=(found.lo, found.hi),
         confidence=claim.file.confidence,
-        threshold=claim.threshold(data.time_scale),
+        threshold=claim.threshold(time_scale),
         n=found.n,
         n_blocks=blocks,
         blocks_needed=needed,

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness import estimands
-from harness.claims import RESOURCES, Claim
+from harness.claims import NEVER_SCALED, RESOURCES, Claim
 from harness.judge import line_of
 from harness.pipelines import Settings, make_pipeline
 from harness.published import evidence
@@ -82,10 +82,12 @@ def plan(
     # Where the effect is known to be large, it decides; otherwise both ways have to be open.
     blocks = support if claim.file.kind == "any" and support else max(support or 0, refute or 0)
     blocks = blocks or claim.file.budget.blocks
-    round_size = len(claim.file.scenarios) // claim.block_size
-    blocks = -(-blocks // round_size) * round_size
-    arms = 2 if claim.file.arms.baseline is None else 3
-    trials = (blocks + round_size) * claim.block_size * arms
+    startup = claim.file.estimand == "startup_s"
+    round_size = 1 if startup else len(claim.file.scenarios) // claim.block_size
+    blocks = claim.file.budget.blocks if startup else -(-blocks // round_size) * round_size
+    arms = 1 if startup else 2 if claim.file.arms.baseline is None else 3
+    warmup = 0 if startup else round_size
+    trials = (blocks + warmup) * claim.block_size * arms
     prompt, completion = (
         round(trials * tokens) for tokens in (assumed.prompt_tokens, assumed.completion_tokens)
     )
@@ -99,7 +101,7 @@ def plan(
         budget_blocks=claim.file.budget.blocks,
         budget_minutes=claim.file.budget.minutes,
         arms=arms,
-        minutes=(blocks + round_size) * _block_seconds(claim, assumed.edit_s) / 60,
+        minutes=(blocks + warmup) * _block_seconds(claim, assumed.edit_s) / 60,
         prompt_tokens=prompt,
         completion_tokens=completion,
         cost=cost,
@@ -126,7 +128,7 @@ def _stated(claim: Claim, time_scale: float) -> Assumption:
     return Assumption(
         sd / math.sqrt(claim.block_size),  # of a block, whose edits are independent
         stated.cv,
-        stated.edit_s * time_scale,
+        stated.edit_s * (1.0 if claim.file.estimand in NEVER_SCALED else time_scale),
         stated.prompt_tokens,
         stated.completion_tokens,
         STATED,
@@ -201,6 +203,8 @@ def _for_quantile(estimand: str, sd: float, line: float, confidence: float) -> t
 
 def _block_seconds(claim: Claim, edit_s: float) -> float:
     """Seconds that all arms of one block take, waiting for a slow answer left aside."""
+    if claim.file.estimand == "startup_s":
+        return edit_s
     total = 0.0
     files = [claim.file.arms.candidate, claim.file.arms.baseline]
     named = [file for file in files if file is not None]

@@ -3,7 +3,9 @@
 import argparse
 import datetime
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from harness.claims import Claim, load_claims, share_alpha
@@ -12,13 +14,14 @@ from harness.errors import InputError
 from harness.execute import record
 from harness.exit_codes import INCONCLUSIVE, INTERRUPTED, INVALID, OK, REFUTED
 from harness.experiments import Experiment, Options, group_claims
-from harness.judge import Result, judge
+from harness.judge import Result, judge, judge_startups
 from harness.planning import Plan, plan
 from harness.replay import replay_client
 from harness.report.plans import print_plans
 from harness.report.verdicts import print_results, write_results
 from harness.scenario import Scenario, load_scenarios, shipped_dir
-from harness.store import RunWriter, read_run
+from harness.startup import measure_startup
+from harness.store import RunWriter, dump, read_run, write_atomically
 
 EXIT = {
     "supported": OK,
@@ -40,15 +43,21 @@ def main(args: argparse.Namespace) -> int:
         return OK
     folder = _folder(args)
     known = {scenario.id: scenario for scenario in load_scenarios([shipped_dir()])}
-    groups = [(group, _scenarios(group[0], known)) for group in group_claims(claims)]
+    startups = [claim for claim in claims if claim.file.estimand == "startup_s"]
+    edits = [claim for claim in claims if claim not in startups]
+    groups = [(group, _scenarios(group[0], known)) for group in group_claims(edits)]
     experiments = [
         Experiment(group, scenarios, options, folder / group[0].id) for group, scenarios in groups
     ]
     results: dict[str, Result] = {}
-    for number, experiment in enumerate(experiments, start=1):
-        names = ", ".join(claim.id for claim in experiment.claims)
-        print(f"experiment {number} of {len(experiments)}: {names}", file=sys.stderr)
-        whole = _run(experiment, results)
+    steps: list[tuple[Sequence[Claim], Callable[[], bool]]] = [
+        (experiment.claims, partial(_run, experiment, results)) for experiment in experiments
+    ]
+    steps += [([claim], partial(_launch, claim, folder, results)) for claim in startups]
+    for number, (tested, run) in enumerate(steps, start=1):
+        names = ", ".join(claim.id for claim in tested)
+        print(f"experiment {number} of {len(steps)}: {names}", file=sys.stderr)
+        whole = run()
         ordered = [(claim, results[claim.id]) for claim in claims if claim.id in results]
         if ordered:  # after each, so that an interruption loses no verdict
             write_results(folder, ordered, options, args.lang)
@@ -89,6 +98,24 @@ def _run(experiment: Experiment, results: dict[str, Result]) -> bool:
             experiment.sequential_g(claim),
         )
     return True
+
+
+def _launch(claim: Claim, folder: Path, results: dict[str, Result]) -> bool:
+    """Start the service as often as the budget says; False when interrupted."""
+    budget, seconds = claim.file.budget, list[float]()
+    began = time.monotonic()
+    whole = True
+    try:
+        while len(seconds) < budget.blocks and time.monotonic() - began < 60 * budget.minutes:
+            seconds.append(measure_startup())
+    except KeyboardInterrupt:
+        whole = False
+    place = folder / claim.id
+    place.mkdir(parents=True, exist_ok=True)
+    write_atomically(place / "startups.json", dump({"schema": 1, "startup_s": seconds}))
+    if whole:
+        results[claim.id] = judge_startups(claim, seconds)
+    return whole
 
 
 def _scenarios(claim: Claim, known: dict[str, Scenario]) -> Sequence[Scenario]:

@@ -23,6 +23,11 @@ def print_plans(
 
 
 def _lines(claim: Claim, plan: Plan, words: Words) -> list[str]:
+    if claim.file.estimand == "startup_s":
+        launches = words(
+            "plan.launches", n=plan.budget_blocks, minutes=significant(plan.minutes, 2)
+        )
+        return [words("plan.title", id=claim.id), launches]
     assumed = plan.assumption
     cv = significant(100 * assumed.cv, 2)
     source = words("plan.stated") if assumed.source == STATED else assumed.source
