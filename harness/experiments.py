@@ -16,8 +16,9 @@ from harness.claims import ArmFile, Claim
 from harness.errors import InputError
 from harness.execute import ArmSpec
 from harness.gates import ClientReplay
-from harness.judge import QUANTILES, Arms, Data, decide, line_of, measure, spread
+from harness.judge import QUANTILES, Arms, Data, decide, measure
 from harness.manifest import new_manifest
+from harness.outlook import line_of, spread
 from harness.pipelines import Settings, make_pipeline
 from harness.planning import first_look
 from harness.providers import ProviderSettings, check_provider

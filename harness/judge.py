@@ -1,6 +1,5 @@
 """Claim + records → verdict: the gates first, then the algebra of verdicts. Pure."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,15 +7,15 @@ from typing import Any
 from harness import estimands
 from harness.claims import Claim, VerdictName
 from harness.gates import ClientReplay, Gate, check_gates
+from harness.outlook import line_of, outlook
 from harness.published import Evidence, evidence
 from harness.records import BlockRecord, TrialRecord
-from harness.stats import estimate, power
+from harness.stats import estimate
 from harness.stats import verdict as algebra
 from harness.stats.compare import Comparison
 from harness.stats.estimate import Estimate
 from harness.workload import Workload
 
-NO_LIMIT = 100_000  # what is needed is said however much it is
 QUANTILES = ("response_time_p50", "response_time_p95")
 
 
@@ -104,20 +103,6 @@ class Result:
         }
 
 
-def line_of(claim: Claim) -> float:
-    """c: the log ratio (negative) that decides; for a claim of a value ln(1 + margin), which for
-    success is in points.
-    """
-    if claim.file.kind == "absolute" and claim.file.estimand == "success":
-        return claim.margin * claim.value(1.0)
-    if claim.file.kind == "absolute":
-        return math.log1p(claim.margin)
-    if claim.file.estimand == "success":
-        assert claim.file.gain is not None
-        return -claim.file.gain / 2
-    return algebra.claim_line(claim.reduction, claim.margin)
-
-
 def measure(claim: Claim, arms: Arms, data: Data, g: float | None = None) -> Comparison | Estimate:
     """The estimate of a claim on the scale of its threshold. ``g`` as in ``estimands.ratio``."""
     file = claim.file
@@ -184,7 +169,7 @@ def judge(claim: Claim, arms: Arms, data: Data, g: float | None = None) -> Resul
 
 
 def judge_startups(claim: Claim, seconds: Sequence[float]) -> Result:
-    """The verdict on launches of the service. No gate applies: no trial is timed by this process."""
+    """The verdict on launches of the service. No gate applies: nothing is timed in here."""
     found = estimate.mean(seconds, claim.file.confidence)
     return _result(claim, found, (), len(seconds), 1.0)
 
@@ -234,41 +219,6 @@ def _first_match(
             return effect, None, names
     judged = decide(claim, found, time_scale)
     return judged.verdict, judged.qualifier, ()
-
-
-def spread(claim: Claim, found: Comparison | Estimate) -> float | None:
-    """The sd of one replicate on the scale of ``line_of``; None when the figures bound none.
-
-    Of a comparison its own; otherwise what the interval implies: relative to the value for a value,
-    in points for success, of logarithms for the rest.
-    """
-    if isinstance(found, Comparison) and found.sd is not None:
-        return found.sd
-    lo, hi, confidence = found.lo, found.hi, found.confidence
-    point = found.ratio if isinstance(found, Comparison) else found.point
-    if point is None or lo is None or hi is None or not math.isfinite(hi - lo) or found.n < 2:
-        return None
-    if isinstance(found, Comparison):
-        half = (math.log(hi) - math.log(lo)) / 2 if lo > 0 else math.inf
-    elif claim.file.kind == "absolute" and claim.file.estimand != "success":
-        half = (hi - lo) / 2 / point if point > 0 else math.inf
-    else:
-        half = (hi - lo) / 2
-    return power.implied_sd(half, found.n, confidence) if math.isfinite(half) else None
-
-
-def outlook(
-    claim: Claim, found: Comparison | Estimate, blocks: int
-) -> tuple[int | None, float | None]:
-    """How many blocks would decide, and the smallest change that ``blocks`` show; None: unknown."""
-    sd, confidence = spread(claim, found), claim.file.confidence
-    if not sd or not blocks:
-        return None, None
-    needed = power.reestimated_n(sd, line_of(claim), NO_LIMIT * found.n, confidence=confidence)
-    mde = power.detectable_reduction(sd, found.n, confidence=confidence)
-    if mde is not None and claim.file.estimand == "success":
-        mde = -math.log1p(-mde)  # points have no logarithm to undo
-    return math.ceil(needed * blocks / found.n), mde
 
 
 def kept_blocks(arms: Arms, data: Data) -> set[int]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from harness import estimands
 from harness.claims import NEVER_SCALED, RESOURCES, Claim
-from harness.judge import line_of
+from harness.outlook import line_of
 from harness.pipelines import Settings, make_pipeline
 from harness.published import evidence
 from harness.stats import estimate, power, sequential

@@ -6,7 +6,7 @@ import pytest
 
 from harness.claims import Claim, ClaimFile, load_claims, share_alpha
 from harness.errors import InputError
-from harness.judge import line_of
+from harness.outlook import line_of
 from harness.published import evidence
 from harness.scenario import load_scenarios, shipped_dir
 
