@@ -1,4 +1,7 @@
-"""The command line: what can be said. What it does is in ``harness.commands``, imported late."""
+"""The command line: what can be said. What it does is in ``harness.commands``, imported late.
+
+Over 300 lines: one list of options a command, and nothing else.
+"""
 
 import argparse
 import importlib
@@ -53,8 +56,8 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "--pipelines",
         type=_names,
         metavar="A,B",
-        help="sync, sync-threads, async, batched, streaming, fallback or your module:object; "
-        "the first is the baseline (default: sync,async,batched)",
+        help="sync, sync-threads, async, batched, streaming, fallback, service:URL or your "
+        "module:object; the first is the baseline (default: sync,async,batched)",
     )
     add(
         "--provider",
@@ -150,6 +153,44 @@ def _add_simulate(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser.set_defaults(handler="simulate")
 
 
+def _add_serve(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = _command(
+        commands,
+        "serve",
+        "Serve the pipelines over HTTP; prints 'listening on URL' when ready. GET /docs shows how.",
+        "harness serve --port 8000 --provider sim:report-2025 --time-scale 0.02",
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    add("--port", type=int, default=0, help="port; 0 takes a free one (default)")
+    add("--provider", default="sim", metavar="X", help="as in run (default: sim)")
+    add("--model", metavar="NAME", help="model to ask for (default: the server's first)")
+    add("--seed", type=int, metavar="S", help="of the simulator (default: 0)")
+    add("--time-scale", type=float, default=1.0, metavar="F", help="simulator only: 0.02 is x 50")
+    add("--concurrency", type=int, metavar="N", help="edits in flight, adaptive, at most (64)")
+    add("--threads", type=int, metavar="N", help="edits of the blocking route at once (8)")
+    add("--queue", type=int, metavar="N", help="edits that may wait before 503 (256)")
+    add("--deadline", type=float, metavar="S", help="of one edit, seconds (120)")
+    add("--grace", type=float, metavar="S", help="for edits in flight when stopped, seconds (10)")
+    add("--jobs", type=int, metavar="N", help="background jobs kept (1000)")
+    add("--jobs-keep", type=float, metavar="S", help="how long an ended one is kept (3600)")
+    add("--cache", type=int, metavar="N", help="answers kept for equal requests (0: no cache)")
+    add("--cache-keep", type=float, metavar="S", help="for how long, seconds (3600)")
+    add("--rate-limit", type=float, metavar="R", help="provider calls per second at most")
+    add("--no-summary", dest="summary", action="store_const", const=False, help="one call only")
+    add(
+        "--constrained",
+        action="store_const",
+        const=True,
+        help="ask the model's server to keep to the story's JSON Schema",
+    )
+    add("--token-env", metavar="VAR", help="demand the bearer token that this variable holds")
+    parser.add_argument(
+        "--log-requests", action="store_true", help="a line on standard error for each request"
+    )
+    parser.set_defaults(handler="serve")
+
+
 def _add_scenarios(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser = _command(
         commands,
@@ -215,6 +256,76 @@ def _add_compare(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser.set_defaults(handler="compare")
 
 
+def _add_load(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = _command(
+        commands,
+        "load",
+        "Load a server over HTTP; or find the highest rate at which it holds its targets.",
+        "harness load http://127.0.0.1:8000/v1 --stream --rate 20 --duration 60 --slo 'p95<8s'",
+    )
+    add = parser.add_argument
+    add("url", metavar="URL", help="a full route of the service, or the /v1 base of a model")
+    add("--api", choices=("service", "openai", "get"), help="default: what the URL looks like")
+    add("--stream", action="store_true", help="ask for streams; times tokens as they come")
+    add("--users", type=int, metavar="N", help="closed loop: N users, each awaiting his answers")
+    add("--think", type=float, default=0.0, metavar="S", help="of a user between two requests")
+    add("--spread", type=float, default=0.0, metavar="S", help="over which the users begin")
+    add(
+        "--rate",
+        metavar="R",
+        help="open loop: requests per second; a ramp A..B; steps R,R,R; each may have its "
+        "seconds: 10..50@60,50@300. With --find-capacity: where to begin",
+    )
+    add(
+        "--arrival",
+        default="poisson",
+        metavar="A",
+        help="poisson (default), constant or gamma:CV",
+    )
+    add("--trace", metavar="F", help="open loop: the moments of a JSONL or CSV file")
+    add("--duration", type=float, metavar="S", help="of sending, seconds (default: 10); of a step")
+    add("--requests", type=int, metavar="N", help="to send at most; in a step at least")
+    add("--slo", metavar="T", help="targets: 'p95<8s,ttft_p95<1s,success>=0.99'")
+    add("--find-capacity", action="store_true", help="search for the highest rate that holds --slo")
+    add("--scenarios", nargs="+", metavar="P", help="files or folders; their answers are judged")
+    add("--model", metavar="NAME", help="model to ask for (default: the server's first)")
+    add("--seed", type=int, default=0, metavar="S", help="of the schedule and the order")
+    add("--timeout", type=float, default=300.0, metavar="S", help="of a request (default: 300)")
+    add(
+        "--max-in-flight",
+        type=int,
+        default=10_000,
+        metavar="N",
+        help="open loop: more are dropped and counted (default: 10000)",
+    )
+    add("--out", metavar="DIR", help="folder of the run (default: reports/load-TIME)")
+    parser.set_defaults(handler="load")
+
+
+def _add_demo(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = _command(
+        commands,
+        "demo",
+        "Show five ways of asking for an edit in the browser, or with --plain in the terminal.",
+        "harness demo --lang ko",
+    )
+    add = parser.add_argument
+    add("--plain", action="store_true", help="in the terminal; exit 1 if a way brings no story")
+    add("--port", type=int, default=0, help="of the page; 0 takes a free one (default)")
+    add("--provider", metavar="X", help="as in run (default: sim:report-2025)")
+    add("--model", metavar="NAME", help="model to ask for (default: the server's first)")
+    add(
+        "--time-scale",
+        type=float,
+        metavar="F",
+        help="simulator only: 0.02 is x 50 (default: 0.3; 1 with --provider)",
+    )
+    add("--scenario", metavar="ID", help="to begin with, as `harness scenarios list` names it")
+    add("--runs", default="reports", metavar="DIR", help="folder of recorded runs to explore")
+    add("--lang", choices=("en", "ko"), default="en", help="to begin with")
+    parser.set_defaults(handler="demo")
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Every command with its options."""
     parser = _Parser(
@@ -228,7 +339,10 @@ def make_parser() -> argparse.ArgumentParser:
     for add in (
         _add_run,
         _add_claim,
+        _add_load,
         _add_simulate,
+        _add_serve,
+        _add_demo,
         _add_scenarios,
         _add_show,
         _add_report,

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import gc
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ from harness.clock import Clock, MonotonicClock
 from harness.errors import InputError
 from harness.exit_codes import INTERRUPTED
 from harness.monitor import Monitor
-from harness.pipelines import Dispatch, Pipeline
+from harness.pipelines import Connected, Dispatch, Pipeline
 from harness.providers import Provider, ProviderSettings, make_provider
 from harness.records import TrialRecord
 from harness.runner import run_blocks, trial_id
@@ -76,6 +77,7 @@ async def record(
         settings: make_provider(settings, clock, scenarios)
         for settings in dict.fromkeys(spec.provider for spec in plan.specs)
     }
+    connected = [spec.pipeline for spec in plan.specs if isinstance(spec.pipeline, Connected)]
     monitor = Monitor(clock)
     segment: dict[str, Any] = {}
 
@@ -83,10 +85,13 @@ async def record(
         nonlocal segment
         for provider in providers.values():
             await provider.open()
+        for pipeline in connected:
+            await pipeline.open()
         await monitor.start()
         segment = _open_segment(writer, providers[plan.specs[0].provider], began)
         arms = _arms(plan, providers, clock)
         for blocks in plan.rounds():
+            _settle_memory()
             await run_blocks(
                 blocks,
                 arms,
@@ -121,10 +126,11 @@ async def record(
         if not interrupted:
             raise
     finally:
+        gc.unfreeze()
         await monitor.stop()
         async with AsyncExitStack() as stack:  # each is closed even when another fails to
-            for provider in providers.values():
-                stack.push_async_callback(provider.close)
+            for held in (*providers.values(), *connected):
+                stack.push_async_callback(held.close)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
         if segment:
@@ -132,6 +138,16 @@ async def record(
             writer.manifest["status"] = "complete" if whole else "interrupted"
             writer.save_manifest()
     return whole
+
+
+def _settle_memory() -> None:
+    """Collect garbage now, and leave what is there alone from now on.
+
+    A full collection walks every object of the libraries that are loaded, which takes tens of
+    milliseconds and would fall into somebody's response time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def recorded(folder: Path) -> tuple[set[str], Counter[str]]:

@@ -1,16 +1,34 @@
-"""Scenario → Prompt: the exact text of the two calls of an edit, and its version."""
+"""What is to be edited → Prompt: the exact text of an edit's two calls, and its version."""
 
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from harness.scenario import Scenario
 from harness.story import Change, Story, diff, same_shape
 
 Call = Literal["edit", "summary"]
 SUMMARY_MAX_CHARS = 120
 DRAW_HEADER = "X-Harness-Draw"  # how a prompt's ``draw`` reaches a simulator over HTTP
+
+
+class Editable(Protocol):
+    """What an edit needs to know: a scenario without its checks, or a request to the service.
+
+    ``language`` is ``ko`` or ``en``.
+    """
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def story(self) -> Story: ...
+
+    @property
+    def request(self) -> str: ...
+
+    @property
+    def language(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +37,8 @@ class Prompt:
 
     ``schema`` is a JSON Schema that the server is asked to keep to (None: free text). ``draw``
     names the call for the simulator's random numbers and means nothing to any other server.
+    ``deadline`` is when, in clock seconds, nobody waits for the answer any more (None: the
+    provider's own time-out alone); a blocking call has no other way to hear of it.
     """
 
     call: Call
@@ -27,10 +47,15 @@ class Prompt:
     temperature: float = 0.0
     schema: dict[str, Any] | None = None
     draw: str = ""
+    deadline: float | None = None
 
-    def drawn(self, draw: str) -> "Prompt":
-        """The same prompt under another name for the simulator's random numbers."""
-        return replace(self, draw=draw)
+    def left(self, now: float) -> float | None:
+        """Seconds until the deadline, 0 when it has passed; None without one."""
+        return None if self.deadline is None else max(0.0, self.deadline - now)
+
+    def drawn(self, draw: str, deadline: float | None = None) -> "Prompt":
+        """The same prompt as one call: its name for the simulator, and its deadline."""
+        return replace(self, draw=draw, deadline=deadline)
 
 
 _EDIT_SYSTEM = {
@@ -68,7 +93,7 @@ _SUMMARY_RULE = {
 _NO_CHANGE = {"ko": "- 없음", "en": "- nothing"}
 
 
-def edit_prompt(scenario: Scenario, schema: dict[str, Any] | None = None) -> Prompt:
+def edit_prompt(scenario: Editable, schema: dict[str, Any] | None = None) -> Prompt:
     """The first call: the whole story and the request."""
     story = scenario.story.to_json()
     user = _EDIT_USER[scenario.language].format(story=story, request=scenario.request)
@@ -82,7 +107,7 @@ def edit_prompt(scenario: Scenario, schema: dict[str, Any] | None = None) -> Pro
     )
 
 
-def summary_prompt(scenario: Scenario, edited: Story) -> Prompt:
+def summary_prompt(scenario: Editable, edited: Story) -> Prompt:
     """The second call: what was asked and the first few places that changed."""
     changes: list[Change] = []
     if same_shape(scenario.story, edited):
@@ -105,7 +130,7 @@ def clean_summary(text: str) -> str | None:
     return line[:SUMMARY_MAX_CHARS] or None
 
 
-def rule_summary(scenario: Scenario) -> str:
+def rule_summary(scenario: Editable) -> str:
     """The summary made by rule when the model's own fails."""
     text = _SUMMARY_RULE[scenario.language].format(request=" ".join(scenario.request.split()))
     return text if len(text) <= SUMMARY_MAX_CHARS else text[: SUMMARY_MAX_CHARS - 1] + "…"

@@ -14,15 +14,19 @@ import harness
 ROOT = Path(harness.__file__).parent
 
 LAYERS = """
+    clock
+    sync_bridge
     __init__
-    exit_codes errors plain clock
+    exit_codes errors plain
     story
     records
     checks
     scenario
     prompt edits
     store
+    trials
     monitor environment
+    limits
     simulator
     providers
     pipelines
@@ -34,11 +38,14 @@ LAYERS = """
     validity estimands
     claims
     published
-    gates
+    gates outlook
     judge summary comparing
-    session planning replay
+    session planning replay startup
     experiments
+    load
     report
+    service
+    demo
     commands
     cli
     __main__

@@ -9,14 +9,23 @@ from typing import Any, cast, get_args
 
 from harness.errors import InputError
 from harness.pipelines.async_ import Async
-from harness.pipelines.base import Dispatch, Pipeline, PipelineResult, Settings
+from harness.pipelines.base import Connected, Dispatch, Pipeline, PipelineResult, Settings
 from harness.pipelines.batched import Batched
 from harness.pipelines.fallback import Fallback
+from harness.pipelines.service import OverHttp
 from harness.pipelines.streaming import Streaming
 from harness.pipelines.sync import Sync
 from harness.pipelines.sync_threads import SyncThreads
 
-__all__ = ["PIPELINES", "Dispatch", "Pipeline", "PipelineResult", "Settings", "make_pipeline"]
+__all__ = [
+    "PIPELINES",
+    "Connected",
+    "Dispatch",
+    "Pipeline",
+    "PipelineResult",
+    "Settings",
+    "make_pipeline",
+]
 
 PIPELINES: dict[str, Callable[[Settings], Pipeline]] = {
     made.name: made for made in (Sync, SyncThreads, Async, Batched, Streaming, Fallback)
@@ -24,7 +33,8 @@ PIPELINES: dict[str, Callable[[Settings], Pipeline]] = {
 
 
 def make_pipeline(spec: str, settings: Settings) -> tuple[Pipeline, Dispatch]:
-    """A shipped pipeline by name, or a user's own by ``module:object``, and how to run it.
+    """A shipped pipeline by name, ``service:URL``, or a user's own by ``module:object``, and how to
+    run it.
 
     A user's object may be a class (called without arguments). It runs as tasks when its ``edit``
     is ``async def``, otherwise on threads, unless it has a ``dispatch`` of its own. Raises
@@ -33,9 +43,14 @@ def make_pipeline(spec: str, settings: Settings) -> tuple[Pipeline, Dispatch]:
     if spec in PIPELINES:
         made = PIPELINES[spec](settings)
         return made, made.dispatch  # type: ignore[attr-defined]
+    if spec.startswith("service:"):
+        over_http = OverHttp(spec.removeprefix("service:"))
+        return over_http, over_http.dispatch
     if ":" not in spec:
         known = ", ".join(PIPELINES)
-        raise InputError(f"{spec!r}: no such pipeline; known are {known}, or your module:object")
+        raise InputError(
+            f"{spec!r}: no such pipeline; known are {known}, service:URL, or your module:object"
+        )
     found = _import(spec)
     if not callable(getattr(found, "edit", None)):
         raise InputError(f"{spec}: has no method edit(scenario, provider)")

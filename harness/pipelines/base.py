@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from harness.providers import Recorder
 from harness.records import Malformed
@@ -33,6 +33,19 @@ class Pipeline(Protocol):
     def edit(
         self, scenario: Scenario, provider: Recorder
     ) -> PipelineResult | Awaitable[PipelineResult]: ...
+
+
+@runtime_checkable
+class Connected(Protocol):
+    """A pipeline that holds something open for the length of a run."""
+
+    async def open(self) -> None:
+        """Take it. Raises InputError when that cannot be."""
+        ...
+
+    async def close(self) -> None:
+        """Let it go; safe to call twice, and without ``open``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from harness.pipelines.base import Dispatch, PipelineResult, Settings
 from harness.pipelines.steps import edit_async
+from harness.prompt import Editable
 from harness.providers import Recorder
-from harness.scenario import Scenario
 
 
 class Batched:
@@ -15,5 +15,5 @@ class Batched:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    async def edit(self, scenario: Scenario, provider: Recorder) -> PipelineResult:
+    async def edit(self, scenario: Editable, provider: Recorder) -> PipelineResult:
         return await edit_async(scenario, provider, self._settings)

@@ -3,9 +3,9 @@
 from harness.clock import on_thread
 from harness.pipelines.base import Dispatch, PipelineResult, Settings
 from harness.pipelines.steps import edit_async, edit_blocking
+from harness.prompt import Editable
 from harness.providers import ProviderError, Recorder
 from harness.records import Malformed
-from harness.scenario import Scenario
 
 
 class Fallback:
@@ -20,7 +20,7 @@ class Fallback:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    async def edit(self, scenario: Scenario, provider: Recorder) -> PipelineResult:
+    async def edit(self, scenario: Editable, provider: Recorder) -> PipelineResult:
         try:
             result = await edit_async(scenario, provider, self._settings)
             if not isinstance(result.story, Malformed):

@@ -2,8 +2,8 @@
 
 from harness.pipelines.base import Dispatch, PipelineResult, Settings
 from harness.pipelines.steps import edit_blocking
+from harness.prompt import Editable
 from harness.providers import Recorder
-from harness.scenario import Scenario
 
 
 class SyncThreads:
@@ -15,5 +15,5 @@ class SyncThreads:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def edit(self, scenario: Scenario, provider: Recorder) -> PipelineResult:
+    def edit(self, scenario: Editable, provider: Recorder) -> PipelineResult:
         return edit_blocking(scenario, provider, self._settings)

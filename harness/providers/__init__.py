@@ -56,6 +56,8 @@ def check_provider(settings: ProviderSettings) -> None:
         raise InputError("--time-scale is for the simulator; a real model keeps its own time")
     if kind in ("sim", "local") and settings.model is not None:
         raise InputError(f"--model is for a server that has several, not for {kind}")
+    if kind == "local" and not settings.keepalive:
+        raise InputError("keepalive = false is for a server over the network, not for local")
     if kind == "sim":
         from harness.simulator.profile import load_profile
 

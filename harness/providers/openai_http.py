@@ -172,6 +172,10 @@ class HttpProvider:
         assert self._pool is not None, "open() comes first"
         body, headers = self._body(prompt, stream=False), self._headers(prompt.draw)
         trace.sent = self._clock.now()
+        left = prompt.left(trace.sent)
+        timeout = self._timeout if left is None else min(self._timeout, left)
+        if timeout <= 0:
+            raise ProviderError("timeout", "the deadline passed before the call")
         try:
             response = self._pool.request(
                 "POST",
@@ -179,7 +183,7 @@ class HttpProvider:
                 body=body,
                 headers=headers,
                 preload_content=False,
-                timeout=urllib3.Timeout(total=self._timeout, connect=min(CONNECT_S, self._timeout)),
+                timeout=urllib3.Timeout(total=timeout, connect=min(CONNECT_S, timeout)),
             )
             trace.status = response.status
             try:

@@ -1,6 +1,6 @@
 """What a pipeline calls: a provider that keeps every attempt and reply of one trial."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -24,13 +24,17 @@ class Recorder:
     """``provider`` as one trial sees it; ``attempts`` grows with each call.
 
     ``replies`` holds (attempt, call, text) for each that brought any text. ``draw`` identifies
-    the trial for the simulator: ``seed|scenario|round|arm``.
+    the trial for the simulator: ``seed|scenario|round|arm``. ``deadline`` is that of every call, in
+    clock seconds (None: the provider's own time-out).
     """
 
-    def __init__(self, provider: Provider, clock: Clock, draw: str) -> None:
+    def __init__(
+        self, provider: Provider, clock: Clock, draw: str, deadline: float | None = None
+    ) -> None:
         self._provider = provider
         self._clock = clock
         self._draw = draw
+        self._deadline = deadline
         self._calls = 0
         self._streams: list[AsyncGenerator[str, None]] = []
         self.attempts: list[Attempt] = []
@@ -47,6 +51,19 @@ class Recorder:
         """Answer without holding the loop. Raises ProviderError."""
         with self._attempt(prompt, "async") as call:
             completion = await self._provider.complete(call.prompt, call.trace)
+            call.parts.append(completion.text)
+            return completion
+
+    async def call(
+        self, prompt: Prompt, answer: Callable[[Prompt, Trace], Awaitable[Completion]]
+    ) -> Completion:
+        """As ``complete``, but ``answer`` makes the call: for a pipeline that asks elsewhere.
+
+        The call counts as sent when ``answer`` is called, unless that stamps the trace itself.
+        """
+        with self._attempt(prompt, "async") as call:
+            call.trace.sent = self._clock.now()
+            completion = await answer(call.prompt, call.trace)
             call.parts.append(completion.text)
             return completion
 
@@ -72,7 +89,7 @@ class Recorder:
     def _attempt(self, prompt: Prompt, mode: Mode) -> Iterator[_Call]:
         """Keep the attempt however it ends: answered, failed, cancelled or closed early."""
         self._calls += 1
-        named = prompt.drawn(f"{self._draw}|{prompt.call}|{self._calls}")
+        named = prompt.drawn(f"{self._draw}|{prompt.call}|{self._calls}", self._deadline)
         call = _Call(named, Trace(), self._clock.now())
         error: CallError | None = None
         whole = False

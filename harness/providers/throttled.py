@@ -9,7 +9,7 @@ from asyncio_throttle.throttler import Throttler
 
 from harness.clock import Clock
 from harness.prompt import Prompt
-from harness.providers.base import Completion, Provider, Trace
+from harness.providers.base import Completion, Provider, ProviderError, Trace
 
 
 class Throttled:
@@ -45,7 +45,12 @@ class Throttled:
 
     def complete_blocking(self, prompt: Prompt, trace: Trace) -> Completion:
         assert self._loop is not None, "open() comes first"
-        asyncio.run_coroutine_threadsafe(self._admit(), self._loop).result()
+        waiting = asyncio.run_coroutine_threadsafe(self._admit(), self._loop)
+        try:
+            waiting.result(prompt.left(self._clock.now()))
+        except TimeoutError as error:
+            waiting.cancel()
+            raise ProviderError("timeout", "not admitted in time by the rate limit") from error
         trace.admitted = self._clock.now()
         return self._inner.complete_blocking(prompt, trace)
 

@@ -1,0 +1,187 @@
+"""``harness load``."""
+
+import argparse
+import datetime
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import InputError
+from harness.exit_codes import INCONCLUSIVE, INTERRUPTED, INVALID, OK, REFUTED
+from harness.load.arrivals import Arrivals, parse_arrival
+from harness.load.asking import prepare, which_api
+from harness.load.engine import ClosedLoop
+from harness.load.session import Load, Options, Progress, begin, open_load, run
+from harness.load.slo import Held, parse_slo
+from harness.load.trace import read_trace
+
+if TYPE_CHECKING:
+    from harness.scenario import Scenario
+
+DURATION_S = 10.0
+HELD: dict[Held, int] = {"held": OK, "missed": REFUTED, "undecided": INCONCLUSIVE}
+
+
+def main(args: argparse.Namespace) -> int:
+    """Load a server, or find the highest rate that it bears; records, figures, verdict."""
+    _check(args)
+    folder = _folder(args)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is not a folder; give another --out")
+    scenarios = _scenarios(args.scenarios)
+    api = which_api(args.url, args.api)
+    options = Options(
+        work=prepare(
+            args.url,
+            api,
+            stream=args.stream,
+            model=args.model,
+            scenarios=scenarios,
+            seed=args.seed,
+        ),
+        scenarios=scenarios,
+        targets=parse_slo(args.slo) if args.slo else (),
+        timeout_s=args.timeout,
+        max_in_flight=args.max_in_flight,
+        config=_config(args),
+        command=["harness", *sys.argv[1:]],
+    )
+    return _find(args, options, folder) if args.find_capacity else _load(args, options, folder)
+
+
+def _load(args: argparse.Namespace, options: Options, folder: Path) -> int:
+    load = _workload(args)
+    with begin(folder, load.text, options) as writer:
+        found = run(load, options, writer, _progress(args.json)).figures
+    if args.json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        from harness.report.load import print_load
+
+        print_load(found, folder)
+    if found["interrupted"]:
+        return INTERRUPTED
+    if not found["validity"]["valid"]:
+        return INVALID
+    return OK if found["slo"] is None else HELD[found["slo"]["held"]]
+
+
+def _find(args: argparse.Namespace, options: Options, folder: Path) -> int:
+    from harness.load.finding import Search, find
+    from harness.report.load import print_capacity, print_step
+
+    how = Search(
+        start=None if args.rate is None else _plain_rate(args.rate),
+        arrival=args.arrival,
+        seed=args.seed,
+        requests=args.requests or 1,
+        seconds=args.duration or DURATION_S,
+    )
+    found = find(options, how, folder, print_step, _progress(args.json))
+    if args.json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        print_capacity(found, folder)
+    if found["interrupted"]:
+        return INTERRUPTED
+    limit = found["capacity"]["limit"]
+    return {"nothing holds": REFUTED, "client": INVALID}.get(limit, OK)
+
+
+def _workload(args: argparse.Namespace) -> Load:
+    duration, requests = args.duration, args.requests
+    if args.trace is not None:
+        offsets = read_trace(Path(args.trace), duration=duration, requests=requests)
+        return open_load(offsets, f"trace {args.trace}", args.max_in_flight, duration)
+    if duration is None and requests is None and "@" not in (args.rate or ""):
+        duration = DURATION_S
+    if args.users is not None:
+        end = f"{requests} requests" if requests is not None else f"{duration:g} s"
+        think = f", think {args.think:g} s" if args.think else ""
+        loop = ClosedLoop(args.users, requests, duration, args.think, args.spread)
+        return Load(loop, f"closed, {args.users} users{think}, {end}", None)
+    arrivals = Arrivals.parse(args.rate, args.arrival)
+    offsets = arrivals.offsets(args.seed, duration=duration, requests=requests)
+    text = f"rate={args.rate}, {args.arrival}, {len(offsets)} requests"
+    window = arrivals.seconds(duration) if requests is None else None
+    return open_load(offsets, text, args.max_in_flight, window)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Whether the options go together. Raises InputError."""
+    ways = [name for name in ("users", "rate", "trace") if getattr(args, name) is not None]
+    if args.find_capacity:
+        if not args.slo:
+            raise InputError("--find-capacity needs --slo: what must hold, such as p95<8s")
+        if "users" in ways or "trace" in ways:
+            raise InputError("--find-capacity searches over rates: leave out --users and --trace")
+        parse_arrival(args.arrival)
+    elif len(ways) != 1:
+        said = "only one of" if ways else "how much load:"
+        raise InputError(f"say {said} --users N, --rate R or --trace FILE")
+    if args.users is None and (args.think or args.spread):
+        raise InputError("--think and --spread are for --users")
+    for name, least in (("users", 1), ("requests", 1), ("max_in_flight", 1), ("seed", 0)):
+        value = getattr(args, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name.replace('_', '-')}: is {value}, must be at least {least}")
+    for name in ("duration", "timeout"):
+        value = getattr(args, name)
+        if value is not None and not 0 < value < 1e7:
+            raise InputError(f"--{name}: is {value:g}, must be above 0 seconds")
+    for name in ("think", "spread"):
+        if not 0 <= getattr(args, name) < 1e7:
+            raise InputError(f"--{name}: must be 0 seconds or more")
+
+
+def _plain_rate(text: str) -> float:
+    arrivals = Arrivals.parse(text, "constant")
+    first = arrivals.stretches[0]
+    if len(arrivals.stretches) > 1 or first.a != first.b or first.seconds is not None:
+        raise InputError(f"--rate {text!r}: a search for capacity begins at one rate")
+    return first.a
+
+
+def _scenarios(paths: Sequence[str] | None) -> "Sequence[Scenario]":
+    if not paths:
+        return ()
+    from harness.scenario import load_scenarios
+
+    return load_scenarios(paths)
+
+
+def _config(args: argparse.Namespace) -> dict[str, Any]:
+    """The options as the manifest keeps them, under the names that every run's has."""
+    return {
+        "scenarios": args.scenarios or [],
+        "pipelines": ["load"],
+        "provider": args.url,
+        "concurrency": args.users,
+        "workload": None,
+        "repeats": 1,
+        "seed": args.seed,
+        "target": None,
+        "timeout": args.timeout,
+        "slo": args.slo,
+        "stream": args.stream,
+        "max_in_flight": args.max_in_flight,
+    }
+
+
+def _progress(quiet: bool) -> Progress:
+    """Shows on a terminal how far the load is."""
+    if quiet or not sys.stderr.isatty():
+        return lambda finished, failed: None
+
+    def show(finished: int, failed: int) -> None:
+        print(f"\r{finished:,} finished, {failed:,} failed ", end="", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _folder(args: argparse.Namespace) -> Path:
+    if args.out:
+        return Path(args.out)
+    return Path("reports") / f"load-{datetime.datetime.now():%Y%m%d-%H%M%S}"

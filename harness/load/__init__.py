@@ -1,0 +1,1 @@
+"""The HTTP load engine: sends on time, stamps on arrival, judges nothing."""

@@ -1,0 +1,86 @@
+"""The search for the highest rate that holds: which rate to try next, and what was found.
+
+Pure: rates and rulings in, rates out. Rates are doubled until one does not hold, then halved on a
+logarithmic scale between the two until they are close. What holds must do so twice, since the best
+of several tries is partly luck.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["holds", "misses", "undecided", "invalid"]
+Limit = Literal["server", "client", "schedule", "nothing holds"]
+
+PRECISION = 0.05
+TIMES = 2
+MOST_STEPS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A rate (requests per second) that was tried. ``invalid``: the client could not do it."""
+
+    rate: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where to begin, and the lowest and highest rate to try, all per second."""
+
+    start: float
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """The highest rate that holds, per second, and the lowest tried above it that does not.
+
+    ``rate`` None: none holds. ``above`` None: none was tried that does not. ``limit``: what kept
+    the search from going higher: the server missed its targets (or could not be shown to hold
+    them), the client was not fit for more, or the highest rate allowed was reached.
+    """
+
+    rate: float | None
+    above: float | None
+    limit: Limit
+
+
+def next_rate(tried: Sequence[Tried], plan: Plan) -> float | None:
+    """The rate of the next step; None when the search is over."""
+    if not tried:
+        return plan.start
+    if len(tried) >= MOST_STEPS:
+        return None
+    low, high = _bracket(tried)
+    if low is None:
+        assert high is not None
+        return max(high / 2, plan.lowest) if high > plan.lowest else None
+    if high is None:
+        if low < plan.highest:
+            return min(2 * low, plan.highest)
+    elif high > low * (1 + PRECISION):
+        return math.sqrt(low * high)
+    return low if sum(step.rate == low for step in tried) < TIMES else None
+
+
+def found(tried: Sequence[Tried]) -> Capacity:
+    """What the steps show. Raises ValueError when there are none."""
+    if not tried:
+        raise ValueError("nothing was tried")
+    low, high = _bracket(tried)
+    if high is None:
+        return Capacity(low, None, "schedule")
+    if all(step.verdict == "invalid" for step in tried if step.rate == high):
+        return Capacity(low, high, "client")
+    return Capacity(low, high, "nothing holds" if low is None else "server")
+
+
+def _bracket(tried: Sequence[Tried]) -> tuple[float | None, float | None]:
+    """(highest rate that always held, lowest that ever did not); the first is below the second."""
+    high = min((step.rate for step in tried if step.verdict != "holds"), default=None)
+    held = [step.rate for step in tried if high is None or step.rate < high]
+    return max(held, default=None), high

@@ -1,0 +1,185 @@
+"""One connection to the target without blocking, and the request that it carries now."""
+
+import errno
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+from harness.load.columns import NAN, Failure
+from harness.load.reply import ReplyParser
+from harness.load.stream import Events
+from harness.load.target import Target
+
+RECEIVE = 65_536
+
+State = Literal["opening", "handshake", "ready"]
+Address = tuple[Any, ...]
+
+_OK = Failure.NONE
+_FAILURES = {4: Failure.HTTP_4XX, 5: Failure.HTTP_5XX}
+
+
+class Connection:
+    """A socket and its request; ``index`` is -1 while it carries none.
+
+    ``wants`` is what the poll should watch for; ``unsent`` what the socket did not take of the
+    request. ``first_byte`` is the object ``NAN`` until the answer begins. ``pieces`` is None where
+    bodies are not kept. ``receive(size)`` gives what has come, empty when the server has ended the
+    connection; ``send(data)`` how many bytes went; both raise BlockingIOError when nothing came or
+    went, OSError when the connection broke.
+    """
+
+    __slots__ = (
+        "_socket",
+        "_target",
+        "address",
+        "events",
+        "fd",
+        "first_byte",
+        "index",
+        "marks",
+        "number",
+        "opened",
+        "pieces",
+        "receive",
+        "reply",
+        "scheduled",
+        "send",
+        "sent",
+        "size",
+        "state",
+        "unsent",
+        "untried",
+        "wants",
+    )
+
+    def __init__(self, target: Target) -> None:
+        """Neither open nor carrying a request."""
+        self.reply = ReplyParser()
+        self.index = self.number = self.fd = -1
+        self.scheduled = self.sent = self.first_byte = self.opened = NAN
+        self.marks = 0
+        self.size = 0
+        self.events: Events | None = None
+        self.pieces: list[bytes] | None = None
+        self.unsent: memoryview | None = None
+        self.state: State = "opening"
+        self.wants = select.EPOLLOUT
+        self.address: Address = ()
+        self.untried: list[Address] = []
+        self.receive: Callable[[int], bytes]
+        self.send: Callable[[bytes | memoryview], int]
+        self._target = target
+        self._socket: socket.socket
+
+    def carry(
+        self,
+        index: int,
+        scheduled: float,
+        sent: float,
+        marks: int,
+        events: Events | None,
+        pieces: list[bytes] | None,
+    ) -> None:
+        """Take on a request."""
+        self.index = index
+        self.scheduled = scheduled
+        self.sent = sent
+        self.marks = marks
+        self.events = events
+        self.pieces = pieces
+        self.first_byte = NAN
+        self.size = 0
+        self.reply.reset()
+
+    def open(self, address: Address, number: int) -> None:
+        """Begin to open, as connection ``number``. Raises OSError when that fails at once."""
+        self.number = number
+        self.address = address
+        self.opened = time.perf_counter()
+        self.state = "opening"
+        self.wants = select.EPOLLOUT
+        self.unsent = None
+        family = socket.AF_INET6 if len(address) == 4 else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        self.fd = self._socket.fileno()
+        self.receive, self.send = self._socket.recv, self._socket.send
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = self._socket.connect_ex(address)
+        if code not in (0, errno.EINPROGRESS):
+            raise OSError(code, "cannot connect")
+
+    def advance(self) -> bool:
+        """Go on opening; True when ready. Raises OSError when the server or TLS refuses."""
+        if self.state == "opening":
+            code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                raise OSError(code, "cannot connect")
+            if self._target.tls is not None:
+                self._socket = self._target.tls.wrap_socket(
+                    self._socket, server_hostname=self._target.host, do_handshake_on_connect=False
+                )
+                self.receive, self.send = self._receive_tls, self._send_tls
+            self.state = "handshake"
+        if isinstance(self._socket, ssl.SSLSocket):
+            try:
+                self._socket.do_handshake()
+            except ssl.SSLWantReadError:
+                self.wants = select.EPOLLIN
+                return False
+            except ssl.SSLWantWriteError:
+                self.wants = select.EPOLLOUT
+                return False
+        self.state = "ready"
+        self.wants = select.EPOLLIN
+        return True
+
+    def close(self) -> None:
+        """Close at once."""
+        if self.fd >= 0:
+            self.fd = -1
+            self._socket.close()
+
+    def keep_unsent(self, data: bytes | memoryview, count: int) -> None:
+        """Only ``count`` bytes of ``data`` went: watch for room for the rest, if any."""
+        self.unsent = memoryview(data)[count:] if count < len(data) else None
+        self.wants = select.EPOLLIN | (select.EPOLLOUT if self.unsent is not None else 0)
+
+    def _send_tls(self, data: bytes | memoryview) -> int:
+        """As a plain socket's ``send``."""
+        try:
+            return self._socket.send(data)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+            raise BlockingIOError from error
+
+    def _receive_tls(self, size: int) -> bytes:
+        """As a plain socket's ``recv``: all that has come, since what TLS holds back does not wake
+        the poll.
+        """
+        try:
+            data: bytes = self._socket.recv(size)
+            while data and self._socket.pending():  # type: ignore[attr-defined]
+                data += self._socket.recv(size)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+            raise BlockingIOError from error
+        return data
+
+    def verdict(self) -> Failure:
+        """How a request with a complete reply ended."""
+        head = self.reply.head
+        assert head is not None
+        status = head.status
+        if 200 <= status < 300:
+            events = self.events
+            if events is None:
+                return _OK
+            if events.broken:
+                return Failure.PROTOCOL
+            return _OK if events.ended else Failure.TRUNCATED
+        if status == 429:
+            return Failure.RATE_LIMITED
+        return _FAILURES.get(status // 100, Failure.PROTOCOL)

@@ -1,0 +1,138 @@
+"""Finds the capacity of a server: loads of rising rate, each a run of its own, and their curve."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.errors import InputError
+from harness.load import capacity, curve, session
+from harness.load.arrivals import Arrivals
+from harness.load.curve import Point
+from harness.load.engine import ClosedLoop, run_load
+from harness.load.judging import judge, least_requests
+from harness.load.searching import search
+from harness.load.slo import Target
+from harness.store import dump, write_atomically
+
+CAPACITY = "capacity.json"
+GUESS_REQUESTS = 10
+GUESS_S = 30.0
+LOWEST_SHARE = 1 / 16  # of the rate that the search begins with
+HIGHEST_RATE = 200_000.0
+TOLERANCE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How to search. ``start``: the first rate per second (None: what one user by himself
+    gets); a step has at least ``requests`` requests and lasts at least ``seconds``.
+    """
+
+    start: float | None
+    arrival: str
+    seed: int
+    requests: int
+    seconds: float
+
+
+class Interrupted(Exception):  # noqa: N818
+    """The search was stopped; the steps so far are kept."""
+
+
+def find(
+    options: session.Options,
+    how: Search,
+    folder: Path,
+    step_done: Callable[[Point], None],
+    progress: session.Progress,
+) -> dict[str, Any]:
+    """Search, each step recorded in a folder of its own below ``folder``; the figures, also
+    written as ``capacity.json``. Raises InputError.
+    """
+    start = how.start if how.start is not None else _guess(options)
+    plan = capacity.Plan(start, start * LOWEST_SHARE, HIGHEST_RATE)
+    least = max(how.requests, least_requests(options.targets))
+    looks = 0
+
+    def look(rate: float, count: int) -> tuple[capacity.Verdict, Point]:
+        nonlocal looks
+        looks += 1
+        name = f"step-{looks:02}"
+        loaded = _step(options, how, rate, count, folder / name, how.seed + looks, progress)
+        if loaded.result.interrupted:
+            raise Interrupted
+        checks = loaded.figures["validity"]["checks"]
+        unfit = [check["remedy"] for check in checks if not check["ok"]]
+        judged = judge(options.targets, loaded.observed, unfit)
+        offered = curve.Offered(rate, count / rate, name)
+        point = curve.point(offered, loaded.figures, judged, loaded.observed)
+        return judged.verdict, point
+
+    points: list[Point] = []
+    interrupted = False
+    try:
+        for step in search(plan, look, requests=least, seconds=how.seconds):
+            points.append(step.seen)
+            step_done(step.seen)
+    except Interrupted:
+        interrupted = True
+    figures = _figures(options, points, interrupted)
+    write_atomically(folder / CAPACITY, dump(figures))
+    return figures
+
+
+def _step(
+    options: session.Options,
+    how: Search,
+    rate: float,
+    count: int,
+    folder: Path,
+    seed: int,
+    progress: session.Progress,
+) -> session.Loaded:
+    arrivals = Arrivals.steady(rate, how.arrival)
+    offsets = arrivals.offsets(seed, duration=None, requests=count)
+    text = f"{count} at {rate:.4g} per second, {how.arrival}"
+    load = session.open_load(offsets, text, options.max_in_flight, None)
+    with session.begin(folder, text, options) as writer:
+        return session.run(load, options, writer, progress, _tolerance(options.targets))
+
+
+def _tolerance(targets: Sequence[Target]) -> float:
+    """5 % of the tightest limit, in seconds. A late client makes the server look slower, never
+    faster, so that what holds despite it holds.
+    """
+    limits = [target.limit for target in targets if target.limit is not None]
+    return TOLERANCE * min(limits, default=0.0)
+
+
+def _guess(options: session.Options) -> float:
+    """Requests per second of one user by himself, whom any server that works can bear."""
+    user = ClosedLoop(users=1, requests=GUESS_REQUESTS, duration_s=GUESS_S)
+    work = options.work
+    result = run_load(work.target, work.deck, user, timeout_s=options.timeout_s)
+    columns = result.columns
+    times = (columns.done - columns.sent)[columns.answered]
+    if not times.size:
+        raise InputError(
+            f"{work.url}: not one of {len(columns)} requests was answered; "
+            "try harness load with --users 1 to see why"
+        )
+    return float(1 / np.median(times))
+
+
+def _figures(options: session.Options, points: list[Point], interrupted: bool) -> dict[str, Any]:
+    tried = [capacity.Tried(point.offered, point.verdict) for point in points]
+    found = capacity.found(tried) if tried else None
+    bend = curve.knee(points)
+    return {
+        "target": options.work.url,
+        "slo": [target.text for target in options.targets],
+        "capacity": None if found is None else asdict(found),
+        "knee": None if bend is None else {"offered": bend.offered, "p95": bend.p95},
+        "steps": [point.as_data() for point in points],
+        "interrupted": interrupted,
+    }

@@ -1,0 +1,94 @@
+"""Was the load generator fit to measure? The limits that docs/load.md lists, each with its remedy.
+
+What a generator is late by, it would report as the server's time; past these limits the figures of
+a run are not the server's.
+"""
+
+import numpy as np
+
+from harness.load.engine import ClientHealth
+from harness.load.observed import Observed
+from harness.validity import Validity
+
+LEAST_S = 0.002
+TIME_SHARE = 0.01
+CPU_SHARE = 0.90
+ACHIEVED_SHARE = 0.99
+OPEN_FILES_SHARE = 0.90
+
+_LATE = "the client sent requests late"
+_LESS = "lower --rate or --users, or give the client a free processor"
+
+
+def check_client(
+    client: ClientHealth,
+    observed: Observed,
+    *,
+    offered: float | None,
+    achieved: float,
+    whole: bool,
+    tolerance_s: float = LEAST_S,
+) -> list[Validity]:
+    """Every check of a run. ``offered``, ``achieved``: requests per second (offered None: closed
+    loop); ``whole``: the run was not interrupted.
+
+    Delays are held against 1 % of the median response time, or ``tolerance_s`` if that is more.
+    """
+    answered = observed.times("response")
+    median = float(np.median(answered)) if answered.size else 0.0
+    limit = max(tolerance_s, TIME_SHARE * median)
+    issued = observed.issue_delay[~np.isnan(observed.issue_delay)]
+    checks = [
+        _at_most("issue_delay_p99", _p99(issued), limit, "s", f"{_LATE}: {_LESS}"),
+        _at_most(
+            "loop_lag_p99",
+            _p99(client.loop_lag),
+            limit,
+            "s",
+            f"the client noticed answers late: {_LESS}",
+        ),
+        _at_most(
+            "gc_pause_max",
+            max(client.gc_pauses, default=0.0),
+            5 * limit,
+            "s",
+            "garbage collection held the client up: free memory on this machine",
+        ),
+        _at_most(
+            "client_cpu_share",
+            client.cpu_s / client.wall_s if client.wall_s > 0 else None,
+            CPU_SHARE,
+            "of one core",
+            f"the client, not the server, was the limit: {_LESS}",
+        ),
+        _at_most(
+            "open_files_share",
+            client.peak_in_flight / client.fd_limit,
+            OPEN_FILES_SHARE,
+            "of the limit on open files",
+            "sockets ran short: raise the limit with ulimit -n",
+        ),
+        _at_most(
+            "dropped",
+            float(observed.counts["dropped"]),
+            0.0,
+            "requests",
+            "more requests were in flight than allowed: raise --max-in-flight or lower --rate",
+        ),
+    ]
+    if offered is not None:
+        share = achieved / offered
+        remedy = f"less load was sent than asked for: {_LESS}"
+        ok = share >= ACHIEVED_SHARE
+        checks.append(Validity("achieved_share", ok, share, ACHIEVED_SHARE, "of the rate", remedy))
+    remedy = "the run was interrupted: run it again"
+    checks.append(Validity("complete", whole, float(whole), 1.0, "run", remedy))
+    return checks
+
+
+def _p99(values: "np.ndarray[tuple[int], np.dtype[np.floating]]") -> float | None:
+    return float(np.quantile(values, 0.99)) if values.size else None
+
+
+def _at_most(name: str, value: float | None, limit: float, unit: str, remedy: str) -> Validity:
+    return Validity(name, value is not None and value <= limit, value, limit, unit, remedy)

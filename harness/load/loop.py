@@ -1,0 +1,296 @@
+"""The loop that sends requests when they are due and reads answers as they come.
+
+One thread over the system's poll: sockets that are ready are read one by one, each stamped as it is
+read, and between any two of them the schedule is looked at. That keeps requests on time in the
+midst of many streams, which the turns of a general event loop do not.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+from harness.load.client_health import ClientHealth, Watch, raise_fd_limit
+from harness.load.columns import NAN, NEW_CONNECTION, RETRIED, Failure, Recorder
+from harness.load.connection import RECEIVE, Connection
+from harness.load.pacing import NEVER, ClosedLoop, OpenLoop, make_pacer
+from harness.load.pool import Pool
+from harness.load.reply import BadReply
+from harness.load.spool import Spool
+from harness.load.stream import EVENTS, tokens_said
+from harness.load.target import Deck, Target
+
+TICK_S = 0.05  # how often time-outs and a wish to stop are looked for
+OPENING = 64  # connections opened at once before the start
+BURST = 16  # requests sent in a row before the sockets are looked at again
+
+_OK = Failure.NONE
+_clock = time.perf_counter
+
+
+class Loop:
+    """A run's requests in flight. Raises InputError when the target's host has no address."""
+
+    def __init__(
+        self,
+        target: Target,
+        deck: Deck,
+        workload: OpenLoop | ClosedLoop,
+        watch: Watch,
+        spool: Spool | None,
+        timeout_s: float,
+        connect_timeout_s: float,
+    ) -> None:
+        self.recorder = Recorder()
+        self._fd_limit = raise_fd_limit()
+        self._pool = Pool(target)
+        self._target = target
+        self._wire = deck.wire
+        self._pacer = make_pacer(workload)
+        if isinstance(workload, OpenLoop):
+            self._most, self._ahead = workload.max_in_flight, workload.connections
+        else:
+            self._most = self._ahead = workload.users
+        self._watch = watch
+        self._spool = spool
+        self._timeout_s = timeout_s
+        self._connect_timeout_s = connect_timeout_s
+        self._tick_s = min(TICK_S, timeout_s / 4, connect_timeout_s / 4)
+        self._events = EVENTS[target.stream] if target.stream else None
+        self._keep = spool is not None or target.counts_tokens
+        self._issued = self._in_flight = self._peak = 0
+        self._finished = self._failed = self._retried = 0
+
+    def open_ahead(self, stop: threading.Event) -> None:
+        """Open connections before the start; those that fail are opened when they are needed."""
+        pool = self._pool
+        tried, until = 0, _clock() + self._connect_timeout_s
+        while not stop.is_set() and _clock() < until:
+            while tried < self._ahead and len(pool.by_fd) - len(pool.idle) < OPENING:
+                tried += 1
+                self._open(Connection(self._target))
+            if tried == self._ahead and len(pool.by_fd) == len(pool.idle):
+                break
+            self._turn(pool.ready(self._tick_s))
+
+    def run(
+        self, start: float, stop: threading.Event, progress: Callable[[int, int], None] | None
+    ) -> bool:
+        """Run the workload; True when it was stopped before its end."""
+        pacer, poll, turned = self._pacer, self._pool.ready, self._watch.turned
+        now, tick = start, start + self._tick_s
+        pacer.begin(start)
+        while pacer.due != NEVER or self._in_flight:
+            wake = min(pacer.due, tick)
+            ready = poll(wake - now)
+            woke = _clock()
+            if pacer.due <= woke:
+                self._issue_due(woke)
+            self._turn(ready)
+            now = _clock()
+            turned(woke if ready else min(wake, woke), now)
+            if now >= tick:
+                tick = now + self._tick_s
+                self._expire(now)
+                if self._spool is not None:
+                    self._spool.check()
+                if progress is not None:
+                    progress(self._finished, self._failed)
+                if stop.is_set():
+                    self._cancel(now)
+                    return True
+        return False
+
+    def health(self) -> ClientHealth:
+        """What the run did to this process."""
+        return self._watch.health(
+            peak_in_flight=self._peak,
+            connections_opened=self._pool.opened,
+            retried=self._retried,
+            fd_limit=self._fd_limit,
+        )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close_all()
+
+    # --- what is ready ---
+
+    def _turn(self, ready: list[tuple[int, int]]) -> None:
+        """Deal with each socket that is ready, and with the schedule between them."""
+        pacer, connections = self._pacer, self._pool.by_fd
+        for fd, _ in ready:
+            connection = connections.get(fd)
+            if connection is None:
+                continue  # closed since the poll
+            read = self._read if connection.state == "ready" else self._advance
+            now = read(connection)
+            if pacer.due <= now:
+                self._issue_due(now)
+
+    def _advance(self, connection: Connection) -> float:
+        """Go on opening a connection; gives the time."""
+        now = _clock()
+        try:
+            ready = self._pool.advance(connection)
+        except OSError:
+            self._give_up(connection, Failure.CONNECT, now)
+            return now
+        if ready and connection.index >= 0:
+            self._pool.send(connection, self._wire(connection.index))
+        elif ready:
+            self._pool.idle.append(connection)
+        return now
+
+    def _read(self, connection: Connection) -> float:
+        """Read what has come; gives the moment at which it was read."""
+        try:
+            data = connection.receive(RECEIVE)
+        except BlockingIOError:
+            if connection.unsent is not None:
+                self._pool.send(connection, connection.unsent)
+            return _clock()
+        except OSError:
+            now = _clock()
+            self._broken(connection, Failure.RESET, now)
+            return now
+        now = _clock()
+        reply = connection.reply
+        if not data:
+            self._ended(connection, now)
+            return now
+        if connection.index < 0:  # bytes that nobody asked for
+            self._pool.close(connection)
+            return now
+        if connection.first_byte is NAN:
+            connection.first_byte = now
+        try:
+            pieces = reply.feed(data)
+        except BadReply:
+            self._finish(connection, Failure.PROTOCOL, now)
+            return now
+        for piece in pieces:
+            connection.size += len(piece)
+            if connection.pieces is not None:
+                connection.pieces.append(piece)
+            if connection.events is not None and reply.head.status < 300:  # type: ignore[union-attr]
+                connection.events.feed(piece, now)
+        if reply.complete:
+            self._finish(connection, connection.verdict(), now)
+        return now
+
+    def _ended(self, connection: Connection, now: float) -> None:
+        """The server has closed the connection in good order."""
+        reply = connection.reply
+        if connection.index >= 0:
+            reply.close()
+        if connection.index >= 0 and reply.complete:
+            self._finish(connection, connection.verdict(), now)
+        else:
+            self._broken(connection, Failure.TRUNCATED if reply.head else Failure.RESET, now)
+
+    def _broken(self, connection: Connection, failure: Failure, now: float) -> None:
+        """The connection ended before the answer did."""
+        if connection.index < 0:
+            self._pool.close(connection)
+        elif connection.events is not None and connection.events.ended:
+            # What breaks after the end of the stream does not matter.
+            self._finish(connection, connection.verdict(), now)
+        elif connection.first_byte is NAN and not connection.marks:
+            # It was idle, and the server had closed it: that says nothing of this request.
+            self._retried += 1
+            connection.marks = NEW_CONNECTION | RETRIED
+            self._pool.close(connection)
+            self._open(connection)
+        else:
+            self._finish(connection, failure, now)
+
+    # --- one request ---
+
+    def _issue_due(self, now: float) -> None:
+        """Send what is due by ``now``."""
+        pacer, idle = self._pacer, self._pool.idle
+        for _ in range(BURST):
+            if pacer.due > now:
+                break
+            scheduled = pacer.take()
+            index = self._issued
+            self._issued = index + 1
+            if self._in_flight >= self._most:
+                self._drop(index, scheduled)
+                continue
+            self._in_flight += 1
+            if self._in_flight > self._peak:
+                self._peak = self._in_flight
+            events = self._events() if self._events is not None else None
+            pieces: list[bytes] | None = [] if self._keep else None
+            sent = _clock()
+            if idle:
+                connection = idle.pop()
+                connection.carry(index, scheduled, sent, 0, events, pieces)
+                self._pool.send(connection, self._wire(index))
+            else:
+                connection = Connection(self._target)
+                connection.carry(index, scheduled, sent, NEW_CONNECTION, events, pieces)
+                self._open(connection)
+
+    def _open(self, connection: Connection) -> None:
+        try:
+            self._pool.open(connection)
+        except OSError:
+            self._give_up(connection, Failure.CONNECT, _clock())
+
+    def _give_up(self, connection: Connection, failure: Failure, now: float) -> None:
+        """Close a connection; the request that it carries, if any, has failed."""
+        if connection.index >= 0:
+            self._finish(connection, failure, now)
+        else:
+            self._pool.close(connection)
+
+    def _finish(self, connection: Connection, failure: Failure, now: float) -> None:
+        """Record how a request ended, and let the connection go or stay."""
+        body_at, tokens, pieces = -1, -1, connection.pieces
+        if pieces:
+            if self._spool is not None:
+                body_at = self._spool.add(pieces, connection.size)
+            if self._target.counts_tokens:
+                tokens = tokens_said(b"".join(pieces))
+        reply = connection.reply
+        head = reply.head
+        self.recorder.add(
+            connection.index, connection.scheduled, connection.sent, connection.first_byte, now,
+            connection.size, tokens, body_at, connection.number,
+            head.status if head is not None else 0, failure, connection.marks, connection.events,
+        )  # fmt: skip
+        self._in_flight -= 1
+        self._finished += 1
+        if failure is not _OK:
+            self._failed += 1
+        if reply.keep and connection.unsent is None:
+            connection.index = -1
+            self._pool.idle.append(connection)
+        else:
+            self._pool.close(connection)
+        self._pacer.freed(now)
+
+    def _drop(self, index: int, scheduled: float) -> None:
+        """Record a request that cannot be sent at its moment."""
+        self.recorder.add(
+            index, scheduled, NAN, NAN, NAN, 0, -1, -1, -1, 0, Failure.DROPPED, 0, None
+        )
+        self._finished += 1
+        self._failed += 1
+
+    def _expire(self, now: float) -> None:
+        """Give up what has taken too long."""
+        for connection in list(self._pool.by_fd.values()):
+            late = connection.index >= 0 and now - connection.sent > self._timeout_s
+            opening = connection.state != "ready"
+            if late or (opening and now - connection.opened > self._connect_timeout_s):
+                self._give_up(connection, Failure.TIMEOUT, now)
+
+    def _cancel(self, now: float) -> None:
+        """Stop: what is in flight is recorded as cancelled."""
+        self._pacer.stop()
+        for connection in list(self._pool.by_fd.values()):
+            if connection.index >= 0:
+                self._finish(connection, Failure.CANCELLED, now)

@@ -1,0 +1,112 @@
+"""Columns and verdicts → the times and outcomes that figures and targets are made of."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.load.arrivals import Floats
+from harness.load.columns import Columns, Failure
+from harness.load.slo import Measure
+from harness.records import ANSWERED, OUTCOMES, Outcome
+
+Codes = NDArray[np.int8]
+Flags = NDArray[np.bool_]
+CODE: dict[Outcome, int] = {name: i for i, name in enumerate(OUTCOMES)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observed:
+    """The requests of a run in the order of their schedule; all arrays but ``gaps`` are (n,).
+
+    ``outcome``: place in ``records.OUTCOMES``. ``scheduled``: seconds from the start of the run.
+    ``response``, ``service``, ``ttft``: seconds, NaN where there was no answer (or no stream);
+    ``issue_delay``: seconds, NaN where nothing was sent. ``timed_out``: no answer in time.
+    ``gaps``: seconds between the token-bearing chunks of answered requests, one after another.
+    """
+
+    outcome: Codes
+    scheduled: Floats
+    issue_delay: Floats
+    response: Floats
+    service: Floats
+    ttft: Floats
+    timed_out: Flags
+    gaps: NDArray[np.float32]
+
+    @property
+    def counts(self) -> dict[Outcome, int]:
+        """How many requests had each outcome."""
+        found = np.bincount(self.outcome, minlength=len(OUTCOMES))
+        return {name: int(found[code]) for name, code in CODE.items()}
+
+    @property
+    def answered(self) -> Flags:
+        found: Flags = np.isin(self.outcome, [CODE[name] for name in ANSWERED])
+        return found
+
+    @property
+    def trials(self) -> Flags:
+        """What success counts: everything but what the end of the run cut off."""
+        found: Flags = self.outcome != CODE["cancelled"]
+        return found
+
+    @property
+    def ok(self) -> Flags:
+        found: Flags = self.outcome == CODE["ok"]
+        return found
+
+    def times(self, measure: Measure) -> Floats:
+        """The seconds of the answered requests, without NaN, in the order of the schedule."""
+        if measure == "itl":
+            return self.gaps.astype(np.float64)
+        values: Floats = getattr(self, measure)
+        return values[~np.isnan(values)]
+
+    def times_to_hold(self, measure: Measure) -> Floats:
+        """What a target is held against, in the order of the schedule: of whole requests, those
+        that timed out or could not be sent count as endless, so that giving up cannot look fast.
+        """
+        if measure == "itl":
+            return self.times("itl")
+        values: Floats = getattr(self, measure)
+        lost = self.timed_out | (self.outcome == CODE["dropped"])
+        values = np.where(lost, np.inf, values)
+        return values[~np.isnan(values)]
+
+
+def observe(columns: Columns, verdicts: Codes | None = None) -> Observed:
+    """``verdicts``: outcome codes of the answered requests, from checking their answers; where it
+    is None a complete 2xx answer is ok.
+    """
+    answered = columns.answered
+    outcome = np.full(len(columns), CODE["error"], np.int8)
+    outcome[answered] = CODE["ok"] if verdicts is None else verdicts[answered]
+    outcome[columns.failure == Failure.DROPPED] = CODE["dropped"]
+    outcome[columns.failure == Failure.CANCELLED] = CODE["cancelled"]
+    return Observed(
+        outcome=outcome,
+        scheduled=columns.scheduled,
+        issue_delay=columns.sent - columns.scheduled,
+        response=_where(answered, columns.done - columns.scheduled),
+        service=_where(answered, columns.done - columns.sent),
+        ttft=_where(answered, columns.first_token - columns.sent),
+        timed_out=columns.failure == Failure.TIMEOUT,
+        gaps=_gaps(columns, answered),
+    )
+
+
+def _where(kept: Flags, values: Floats) -> Floats:
+    return np.where(kept, values, np.nan)
+
+
+def _gaps(columns: Columns, answered: Flags) -> NDArray[np.float32]:
+    """The gaps of answered requests only, as they lie in memory."""
+    counts = np.maximum(columns.token_chunks - 1, 0)
+    if answered.all():
+        return columns.gaps
+    kept = np.zeros(len(columns.gaps) + 1, np.int32)
+    rows = answered & (counts > 0)
+    np.add.at(kept, columns.gaps_at[rows], 1)
+    np.add.at(kept, columns.gaps_at[rows] + counts[rows], -1)
+    return columns.gaps[np.cumsum(kept[:-1]) > 0]

@@ -1,0 +1,108 @@
+"""The connections to one target: opened, watched by the poll, kept while idle, closed."""
+
+import select
+import socket
+
+from harness.errors import InputError
+from harness.load.connection import Address, Connection
+from harness.load.target import Target
+
+EVENTS = 256  # that one poll gives at most
+COARSE_S = 0.002
+
+
+class Pool:
+    """``idle`` connections are taken from the end, so that as few as possible stay in use."""
+
+    def __init__(self, target: Target) -> None:
+        """Raises InputError when the target's host has no address, or this is not Linux."""
+        if not hasattr(select, "epoll"):
+            raise InputError("the load engine needs Linux; elsewhere drive the server with Locust")
+        self._target = target
+        self._addresses = _addresses(target)
+        self._poll = select.epoll()
+        self.by_fd: dict[int, Connection] = {}
+        self.idle: list[Connection] = []
+        self.opened = 0
+
+    def ready(self, wait: float) -> list[tuple[int, int]]:
+        """File numbers of sockets that are ready, after waiting ``wait`` seconds at most.
+
+        May return a little early with nothing.
+        """
+        if wait > COARSE_S:
+            # The poll rounds up to whole milliseconds: the last one is left to a finer wait.
+            return self._poll.poll(wait - 0.001, EVENTS)
+        if wait > 0 and not select.select((self._poll,), (), (), wait)[0]:
+            return []
+        return self._poll.poll(0, EVENTS)
+
+    def open(self, connection: Connection) -> None:
+        """Begin to open a connection. Raises OSError when the host takes it at no address."""
+        connection.untried = list(self._addresses)
+        self._try_next(connection)
+
+    def advance(self, connection: Connection) -> bool:
+        """Go on opening; True when ready. Raises OSError as ``open`` does."""
+        wanted = connection.wants
+        try:
+            ready = connection.advance()
+        except OSError:
+            if not connection.untried:
+                raise
+            self.close(connection)
+            self._try_next(connection)
+            return False
+        if connection.wants != wanted:
+            self._poll.modify(connection.fd, connection.wants)
+        if ready:  # the next ones try this address first
+            self._addresses.remove(connection.address)
+            self._addresses.insert(0, connection.address)
+        return ready
+
+    def send(self, connection: Connection, data: bytes | memoryview) -> None:
+        """Send a request or what is left of it; what does not go now goes when there is room."""
+        try:
+            count = connection.send(data)
+        except BlockingIOError:
+            count = 0
+        except OSError:
+            return  # an answer may have come before the break: reading tells
+        if count < len(data) or connection.unsent is not None:
+            connection.keep_unsent(data, count)
+            self._poll.modify(connection.fd, connection.wants)
+
+    def close(self, connection: Connection) -> None:
+        """Close a connection, whatever its state."""
+        self.by_fd.pop(connection.fd, None)
+        if connection.index < 0 and connection in self.idle:
+            self.idle.remove(connection)
+        connection.close()  # the poll forgets what is closed
+
+    def close_all(self) -> None:
+        """Close every connection and the poll."""
+        for connection in self.by_fd.values():
+            connection.close()
+        self._poll.close()
+
+    def _try_next(self, connection: Connection) -> None:
+        while True:
+            self.opened += 1
+            try:
+                connection.open(connection.untried.pop(0), self.opened - 1)
+            except OSError:
+                connection.close()
+                if not connection.untried:
+                    raise
+                continue
+            self.by_fd[connection.fd] = connection
+            self._poll.register(connection.fd, connection.wants)
+            return
+
+
+def _addresses(target: Target) -> list[Address]:
+    try:
+        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise InputError(f"{target.host}: has no address: {error.strerror}") from error
+    return [address for *_, address in found]

@@ -1,0 +1,138 @@
+"""One load from its options to its figures and its folder.
+
+What is needed only after the load is imported after it, so that the first request leaves early.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.load import manifest
+from harness.load.arrivals import Floats
+from harness.load.asking import Work
+from harness.load.engine import ClosedLoop, LoadResult, OpenLoop, run_load
+from harness.load.slo import Target
+from harness.store import RunWriter, dump, write_atomically
+
+if TYPE_CHECKING:
+    from harness.load.observed import Observed
+    from harness.scenario import Scenario
+
+SPOOL = ".bodies"
+FIGURES = "load.json"
+
+Progress = Callable[[int, int], None]
+"""Called now and then with how many requests are finished, and how many of them failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What every load of a session has in common.
+
+    ``scenarios``: answers are judged against them (none: a complete 2xx answer is ok). ``config``:
+    the options as the manifest keeps them; ``command``: as typed.
+    """
+
+    work: Work
+    scenarios: "Sequence[Scenario]" = field(repr=False)
+    targets: tuple[Target, ...]
+    timeout_s: float
+    max_in_flight: int
+    config: dict[str, Any]
+    command: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A workload as the engine takes it and as people write it; ``window_s``: seconds over which an
+    open loop sends (None: closed).
+    """
+
+    workload: OpenLoop | ClosedLoop
+    text: str
+    window_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A load that is over."""
+
+    result: LoadResult
+    observed: "Observed"
+    figures: dict[str, Any]
+
+
+def open_load(offsets: Floats, text: str, most: int, duration: float | None) -> Load:
+    """An open loop with at most ``most`` requests in flight. Without a ``duration`` its window ends
+    a mean gap after its last request.
+    """
+    last = float(offsets[-1])
+    window = duration if duration is not None else last + last / max(1, len(offsets) - 1)
+    return Load(OpenLoop(offsets, most), text, window or None)
+
+
+def begin(folder: Path, text: str, options: Options) -> RunWriter:
+    """The folder of a load, before anything is sent. Raises InputError."""
+    config = {**options.config, "workload": text}
+    return RunWriter.create(folder, manifest.begun(options.command, config, options.work.about))
+
+
+def run(
+    load: Load,
+    options: Options,
+    writer: RunWriter,
+    progress: Progress,
+    tolerance_s: float | None = None,
+) -> Loaded:
+    """Run one load, judge its answers, keep records and figures. Raises InputError.
+
+    ``tolerance_s``: the least delay of the client that makes the run invalid; None: as a run for
+    its figures has it.
+    """
+    spool = writer.folder / SPOOL if options.scenarios else None
+    try:
+        result = run_load(
+            options.work.target,
+            options.work.deck,
+            load.workload,
+            timeout_s=options.timeout_s,
+            bodies=spool,
+            progress=progress,
+        )
+        loaded = _evaluate(load, options, result, writer.folder, tolerance_s)
+    finally:
+        if spool is not None:
+            spool.unlink(missing_ok=True)
+    manifest.ended(writer.manifest, result, options.work, options.scenarios)
+    writer.save_manifest()
+    write_atomically(writer.folder / FIGURES, dump(loaded.figures))
+    return loaded
+
+
+def _evaluate(
+    load: Load, options: Options, result: LoadResult, folder: Path, tolerance_s: float | None
+) -> Loaded:
+    from harness.load.fitness import LEAST_S
+    from harness.load.observed import observe
+    from harness.load.recording import Played, write_answers, write_records
+    from harness.load.results import Asked, figures
+
+    work = options.work
+    which = work.deck.which(result.columns.index)
+    checked = read = None
+    if result.bodies is not None and work.form is not None:
+        from harness.load.checking import READERS, check_answers
+
+        read = READERS[work.form]
+        checked = check_answers(result.columns, result.bodies, options.scenarios, which, read)
+    observed = observe(result.columns, None if checked is None else checked.outcome)
+    streamed = work.target.stream is not None
+    played = Played(result, observed, checked, work.names, which, streamed)
+    write_records(folder, played)
+    if read is not None:
+        write_answers(folder, played, read)
+    asked = Asked(work.url, {"text": load.text}, load.window_s, options.targets)
+    if tolerance_s is not None:
+        asked = replace(asked, tolerance_s=max(LEAST_S, tolerance_s))
+    return Loaded(result, observed, figures(asked, result, observed))

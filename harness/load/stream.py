@@ -1,0 +1,190 @@
+"""Server-sent events as they come: which of them bear tokens, and when.
+
+Events that bear tokens differ within one answer only in their text. So the bytes before and after
+the text of the first are kept, and an event with the same bytes around another text is stamped
+without being parsed. Any other is parsed, so that the count is exact whatever the server's style.
+"""
+
+import re
+from array import array
+
+import orjson
+
+EVENT_MAX = 1_000_000
+CR, LF = 13, 10
+
+# Quotes inside JSON strings are escaped, so neither can be the text of the model itself.
+_TOKEN = re.compile(
+    rb'("delta":\s?\{(?:"role":\s?"assistant",\s?)?"content":\s?")(?:[^"\\]|\\.)+"', re.DOTALL
+)
+_TOKENS_SAID = re.compile(rb'"completion_tokens":\s?([0-9]{1,18})')
+_EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+
+
+def tokens_said(data: bytes) -> int:
+    """The last count of completion tokens in an answer; -1 when there is none."""
+    found = _TOKENS_SAID.findall(data) if b'"completion_tokens"' in data else ()
+    return int(found[-1]) if found else -1
+
+
+class Events:
+    """The events of one answer. Moments are those given to ``feed``; NaN: no token came.
+
+    ``gaps`` holds seconds between token-bearing events, float32. ``tokens`` is the server's own
+    count, -1 without one. ``ended``: the answer came to its own end. ``broken``: an event was
+    malformed or told of an error.
+    """
+
+    __slots__ = (
+        "_after",
+        "_before",
+        "_rest",
+        "_text",
+        "broken",
+        "ended",
+        "first",
+        "gaps",
+        "last",
+        "other_chunks",
+        "token_chunks",
+        "tokens",
+    )
+
+    def __init__(self) -> None:
+        self.first = self.last = float("nan")
+        self.gaps = array("f")
+        self.token_chunks = 0
+        self.other_chunks = 0
+        self.tokens = -1
+        self.ended = False
+        self.broken = False
+        self._rest = b""
+        # The bytes around a token's text, and where it begins.
+        self._before = self._after = b""
+        self._text = 0
+
+    def feed(self, piece: bytes, now: float) -> None:
+        """Take the next bytes, which came at ``now``."""
+        text = self._text
+        if (
+            text
+            and not self._rest
+            and piece.startswith(self._before)
+            and piece.endswith(self._after)
+            and piece[text] != self._after[0]
+            and piece.find(LF, text) == len(piece) - 2
+            and CR not in piece
+        ):
+            self.gaps.append(now - self.last)
+            self.last = now
+            self.token_chunks += 1
+            return
+        data = self._rest + piece
+        at = 0
+        while (end := _EVENT_END.search(data, at)) is not None:
+            event = data[at : end.start()]
+            at = end.end()
+            name, content = _fields(event)
+            if not content:
+                continue
+            if self._bears(name, content):
+                if self.token_chunks == 0:
+                    self.first = now
+                    self._learn(event + b"\n\n", content)
+                else:
+                    self.gaps.append(now - self.last)
+                self.last = now
+                self.token_chunks += 1
+            else:
+                self.other_chunks += 1
+        self._rest = data[at:]
+        if len(self._rest) > EVENT_MAX:
+            self.broken = True
+            self._rest = b""
+
+    def _bears(self, name: bytes, data: bytes) -> bool:
+        """Whether an event bears a token; notes what else it says."""
+        raise NotImplementedError
+
+    def _learn(self, event: bytes, data: bytes) -> None:
+        """Remember the bytes around the text of a token, if it can be known by them."""
+        raise NotImplementedError
+
+
+class OpenAIEvents(Events):
+    """Chunks of a chat completion; text in ``delta.content`` is a token."""
+
+    __slots__ = ()
+
+    def _bears(self, name: bytes, data: bytes) -> bool:
+        if data == b"[DONE]":
+            self.ended = True
+            return False
+        try:
+            bears, finished, tokens = _inspect(orjson.loads(data))
+        except (ValueError, TypeError, AttributeError):
+            self.broken = True
+            return False
+        self.ended = self.ended or finished
+        self.tokens = max(self.tokens, tokens)
+        return bears
+
+    def _learn(self, event: bytes, data: bytes) -> None:
+        found = _TOKEN.search(event)
+        if found is None or self.ended or self.tokens >= 0 or event != b"data: %b\n\n" % data:
+            return
+        self._before = event[: found.end(1)]
+        self._after = event[found.end() - 1 :]
+        self._text = found.end(1)
+
+
+class ServiceEvents(Events):
+    """The service's own stream: ``event: token``, then ``result`` or ``error``."""
+
+    __slots__ = ()
+
+    def _bears(self, name: bytes, data: bytes) -> bool:
+        self.ended = self.ended or name == b"result"
+        self.broken = self.broken or name == b"error"
+        self.tokens = max(self.tokens, tokens_said(data) if name == b"result" else -1)
+        return name == b"token"
+
+    def _learn(self, event: bytes, data: bytes) -> None:
+        before = b"event: token\ndata: "
+        if event == before + data + b"\n\n":
+            self._before, self._after, self._text = before, b"\n\n", len(before)
+
+
+EVENTS: dict[str, type[Events]] = {"openai": OpenAIEvents, "service": ServiceEvents}
+"""By the name that ``Target.stream`` gives."""
+
+
+def _fields(event: bytes) -> tuple[bytes, bytes]:
+    """An event's name and its data, which is empty for comments."""
+    name, lines = b"message", []
+    for line in event.splitlines():
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            lines.append(value.removeprefix(b" "))
+        elif field == b"event":
+            name = value.removeprefix(b" ")
+    return name, b"\n".join(lines)
+
+
+def _inspect(chunk: object) -> tuple[bool, bool, int]:
+    """Whether a chunk bears a token, whether it ends the answer, its count of tokens (or -1).
+
+    Raises TypeError, AttributeError or ValueError for what is no chunk, or tells of an error.
+    """
+    if not isinstance(chunk, dict) or chunk.get("error"):
+        raise ValueError("not a chunk")
+    bears = finished = False
+    for choice in chunk.get("choices") or ():
+        content = (choice.get("delta") or {}).get("content")
+        if not isinstance(content, str | None):
+            raise TypeError("content is not text")
+        bears = bears or bool(content)
+        finished = finished or isinstance(choice.get("finish_reason"), str)
+    usage = chunk.get("usage")
+    count = usage.get("completion_tokens") if isinstance(usage, dict) else None
+    return bears, finished, count if isinstance(count, int) else -1

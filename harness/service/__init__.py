@@ -1,0 +1,1 @@
+"""The service: the harness's own pipelines over HTTP."""

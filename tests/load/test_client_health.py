@@ -1,0 +1,51 @@
+"""What the generator notes about itself, and that it leaves the process as it found it."""
+
+import gc
+
+import numpy as np
+import pytest
+
+from harness.load.client_health import GC_THRESHOLDS, WINDOW_S, Watch
+
+
+def figures(watch: Watch) -> tuple[list[float], tuple[float, ...]]:
+    health = watch.health(peak_in_flight=1, connections_opened=1, retried=0, fd_limit=100)
+    return health.loop_lag.tolist(), health.gc_pauses
+
+
+def test_the_longest_turn_of_each_window() -> None:
+    watch = Watch()
+    watch.begin()
+    watch.turned(1.0, 1.5)  # closes the first window
+    watch.turned(1.501, 1.502)
+    watch.turned(1.503, 1.506)
+    watch.turned(1.507, 1.508)
+    watch.turned(1.5, 1.5 + WINDOW_S + 0.5)
+    lag, _ = figures(watch)
+    assert np.allclose(lag, [0.5, WINDOW_S + 0.5])
+
+
+def test_a_new_beginning_forgets() -> None:
+    watch = Watch()
+    watch.turned(0.0, 9.0)
+    watch.begin()
+    assert figures(watch) == ([], ())
+
+
+def test_the_garbage_collector_is_quiet_meanwhile() -> None:
+    before, callbacks, frozen = gc.get_threshold(), list(gc.callbacks), gc.get_freeze_count()
+    with Watch() as watch:
+        watch.begin()
+        assert gc.get_threshold() == GC_THRESHOLDS
+        assert gc.get_freeze_count() > frozen
+        gc.collect()
+    assert len(figures(watch)[1]) == 1
+    assert figures(watch)[1][0] > 0
+    assert (gc.get_threshold(), gc.callbacks, gc.get_freeze_count()) == (before, callbacks, 0)
+
+
+def test_the_collector_is_restored_after_a_failure() -> None:
+    before = gc.get_threshold()
+    with pytest.raises(RuntimeError), Watch():
+        raise RuntimeError
+    assert gc.get_threshold() == before

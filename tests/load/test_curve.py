@@ -1,0 +1,63 @@
+"""The curve of a search: Little's law where a step settled, the knee where intervals show it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.load.curve import Offered, Point, knee, point
+from harness.load.judging import Judged
+from tests.load.queues import observed, queue
+
+HOLDS = Judged("holds", (), ())
+FIGURES: dict[str, Any] = {
+    "achieved_per_s": 10.0,
+    "throughput_per_s": 10.0,
+    "success": {"rate": 1.0},
+}
+
+
+def at(rate: float, requests: int, server: Any, seed: int = 1) -> Point:
+    seen = server(rate, requests, seed)
+    figures = FIGURES | {
+        "throughput_per_s": requests / float((seen.scheduled + seen.response).max())
+    }
+    return point(Offered(rate, requests / rate, "step"), figures, HOLDS, seen)
+
+
+def test_littles_law_holds_where_a_step_settles_and_not_where_it_does_not() -> None:
+    server = queue(4, lambda rng, n: rng.exponential(0.1, n))
+    settled = at(30, 6000, server)
+    assert settled.little == pytest.approx(1, abs=0.02)
+    assert settled.consistent
+    assert settled.in_flight == pytest.approx(30 * server(30, 6000, 1).response.mean(), rel=0.05)
+    flooded = at(80, 800, server)
+    assert not flooded.consistent
+
+
+def test_the_knee_lies_where_power_is_highest() -> None:
+    server = queue(8, lambda rng, n: rng.exponential(0.05, n))
+    points = [at(rate, 4000, server) for rate in (10, 40, 80, 110, 130, 150, 159)]
+    found = knee(points)
+    assert found is not None
+    assert 80 <= found.offered <= 150
+    assert knee(list(reversed(points))) == found
+
+
+def test_no_knee_where_intervals_do_not_show_one() -> None:
+    server = queue(8, lambda rng, n: rng.exponential(0.05, n))
+    assert knee([]) is None
+    assert knee([at(rate, 4000, server) for rate in (10, 40)]) is None
+    assert knee([at(rate, 4000, server) for rate in (5, 10, 20, 40)]) is None
+    noisy = [at(rate, 40, server) for rate in (95, 100, 105, 110)]
+    assert knee(noisy) is None
+
+
+def test_a_step_without_an_answer_has_no_times() -> None:
+    nothing = observed(np.arange(5.0), np.full(5, np.nan))
+    figures = FIGURES | {"throughput_per_s": 0.0, "success": {"rate": 0.0}}
+    found = point(Offered(1, 5, "step"), figures, Judged("misses", (), ("why",)), nothing)
+    assert found.p50 is found.p95 is found.power is found.little is None
+    assert not found.consistent
+    assert found.as_data()["consistent"] is False
+    assert knee([found, found, found]) is None

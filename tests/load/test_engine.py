@@ -1,0 +1,682 @@
+"""The engine against real sockets: loops, failures, connections, bodies, interruption."""
+
+import os
+import select
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.errors import InputError
+from harness.load.client_health import ClientHealth
+from harness.load.engine import ClosedLoop, OpenLoop, run_load
+from harness.load.target import Deck, Request, Target
+from tests.load.raw_server import (
+    Peer,
+    Script,
+    answer_all,
+    closed_port,
+    deck,
+    drive,
+    failures,
+    serve,
+)
+
+TOKEN = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":null}]}\n\n'
+DONE = b"data: [DONE]\n\n"
+
+
+def streamed(*events: bytes) -> bytes:
+    """A whole streamed answer, each event in a chunk of its own."""
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(event), event) for event in events)
+    return STREAM_HEAD + chunks + b"0\r\n\r\n"
+
+
+STREAM_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
+
+def answer_after(seconds: float) -> Script:
+    """Answer one request a little later."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        time.sleep(seconds)
+        peer.answer()
+
+    return script
+
+
+# --- loops ---
+
+
+def test_a_closed_loop_keeps_its_users_busy() -> None:
+    with serve(answer_all) as port:
+        result = drive(port, users=3, requests=30)
+    columns = result.columns
+    assert failures(result) == ["none"] * 30
+    assert columns.index.tolist() == list(range(30))
+    assert set(columns.status) == {200}
+    assert set(columns.size) == {2}
+    assert len(set(columns.connection)) == 3
+    assert not columns.new_connection.any()  # opened before the start
+    assert np.all(columns.scheduled <= columns.sent)
+    assert np.all(columns.sent <= columns.first_byte)
+    assert np.all(columns.first_byte <= columns.done)
+    assert np.isnan(columns.first_token).all()
+    assert set(columns.tokens) == {-1}
+    assert set(columns.body_at) == {-1}
+    assert not result.interrupted
+    assert result.client.peak_in_flight == 3
+    assert columns.done.max() <= result.duration_s
+
+
+def test_a_duration_ends_the_run() -> None:
+    with serve(answer_all) as port:
+        target = Target("127.0.0.1", port)
+        result = run_load(target, deck(target), ClosedLoop(2, duration_s=0.1, think_s=0.01))
+    assert len(result.columns) >= 2
+    assert result.columns.scheduled.max() < 0.1
+    assert 0.05 < result.duration_s < 5
+
+
+def test_thinking_is_not_delay() -> None:
+    with serve(answer_all) as port:
+        target = Target("127.0.0.1", port)
+        result = run_load(target, deck(target), ClosedLoop(1, requests=3, think_s=0.05))
+    columns = result.columns
+    assert np.allclose(columns.scheduled[1:] - columns.done[:-1], 0.05)
+
+
+def test_an_open_loop_does_not_wait_for_answers() -> None:
+    release = threading.Event()
+
+    def hold(peer: Peer) -> None:
+        peer.request()
+        if peer.number == 5:
+            release.set()
+        release.wait(5)
+        peer.answer()
+
+    offsets = [0.0, 0.01, 0.02, 0.03, 0.04, 0.05]
+    with serve(hold) as port:
+        result = drive(port, offsets=offsets)
+    columns = result.columns
+    assert failures(result) == ["none"] * 6
+    assert columns.scheduled == pytest.approx(offsets, abs=1e-9)
+    assert np.all(columns.done > 0.04)  # all were in flight together
+    assert columns.new_connection.all()
+    assert result.client.peak_in_flight == 6
+
+
+def test_response_time_holds_what_a_stall_did() -> None:
+    stalled = threading.Lock()
+
+    def stall(peer: Peer) -> None:
+        while peer.request():
+            with stalled:
+                if peer.number == 0:
+                    time.sleep(0.3)
+            peer.answer()
+
+    with serve(stall) as port:
+        target = Target("127.0.0.1", port)
+        loop = OpenLoop(np.linspace(0, 0.09, 10), max_in_flight=100)
+        result = run_load(target, deck(target), loop)
+    response = result.columns.done - result.columns.scheduled
+    assert response[1] > 0.2
+    assert (result.columns.sent - result.columns.scheduled).max() < 0.2
+
+
+def test_too_many_in_flight_are_dropped_and_counted() -> None:
+    with serve(answer_after(0.2)) as port:
+        target = Target("127.0.0.1", port)
+        result = run_load(target, deck(target), OpenLoop(np.zeros(5), max_in_flight=2))
+    assert sorted(failures(result)) == ["dropped"] * 3 + ["none"] * 2
+    dropped = result.columns.failure == 9
+    assert np.isnan(result.columns.sent[dropped]).all()
+    assert not np.isnan(result.columns.scheduled).any()
+    assert set(result.columns.connection[dropped]) == {-1}
+
+
+def test_connections_opened_ahead_are_used_first() -> None:
+    with serve(answer_all) as port:
+        target = Target("127.0.0.1", port)
+        result = run_load(target, deck(target), OpenLoop(np.zeros(4), connections=3))
+    assert result.columns.new_connection.sum() == 1
+    assert result.client.connections_opened == 4
+
+
+def test_an_empty_schedule_is_an_empty_run() -> None:
+    with serve(answer_all) as port:
+        result = drive(port, offsets=[])
+    assert len(result.columns) == 0
+    assert len(result.columns.gaps) == 0
+
+
+def test_the_latest_idle_connection_is_taken() -> None:
+    with serve(answer_all) as port:
+        target = Target("127.0.0.1", port)
+        offsets = np.concatenate([np.zeros(3), 0.1 + np.arange(10) * 0.02])
+        result = run_load(target, deck(target), OpenLoop(offsets))
+    assert len(set(result.columns.connection[3:])) <= 2
+
+
+# --- streams ---
+
+
+def test_a_stream_is_stamped_and_counted() -> None:
+    def stream(peer: Peer) -> None:
+        while peer.request():
+            usage = b'data: {"choices":[],"usage":{"completion_tokens":5}}\n\n'
+            peer.send(streamed(TOKEN)[:-5])
+            for _ in range(3):
+                time.sleep(0.02)
+                peer.send(b"%x\r\n%b\r\n" % (len(TOKEN), TOKEN))
+            peer.send(b"".join(b"%x\r\n%b\r\n" % (len(e), e) for e in (usage, DONE)) + b"0\r\n\r\n")
+
+    with serve(stream) as port:
+        result = drive(port, requests=2, stream="openai")
+    columns = result.columns
+    assert failures(result) == ["none"] * 2
+    assert columns.token_chunks.tolist() == [4, 4]
+    assert columns.other_chunks.tolist() == [2, 2]
+    assert columns.tokens.tolist() == [5, 5]
+    for row in range(2):
+        gaps = columns.gaps_of(row)
+        assert len(gaps) == 3
+        assert gaps.min() >= 0
+        assert gaps.sum() == pytest.approx(columns.last_token[row] - columns.first_token[row], 1e-3)
+    assert np.all(columns.first_token <= columns.last_token)
+    assert np.all(columns.last_token <= columns.done)
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure"),
+    [
+        (streamed(TOKEN, DONE), "none"),
+        (streamed(TOKEN), "truncated"),
+        (streamed(), "truncated"),
+        (streamed(TOKEN, b'data: {"error":{"message":"no"}}\n\n', DONE), "protocol"),
+        (streamed(TOKEN, DONE)[:-5], "none"),  # what breaks after the end does not matter
+        (streamed(TOKEN)[:-5], "truncated"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "truncated"),
+        (b"HTTP/1.1 503 X\r\nContent-Length: 2\r\n\r\n{}", "http_5xx"),
+    ],
+)
+def test_how_streams_end(answer: bytes, failure: str) -> None:
+    def reply(peer: Peer) -> None:
+        peer.request()
+        peer.send(answer)
+
+    with serve(reply) as port:
+        assert failures(drive(port, stream="openai")) == [failure]
+
+
+def test_tokens_of_whole_answers() -> None:
+    def reply(peer: Peer) -> None:
+        while peer.request():
+            peer.answer(b'{"usage":{"completion_tokens":41}}')
+
+    with serve(reply) as port:
+        target = Target("127.0.0.1", port, counts_tokens=True)
+        result = run_load(target, deck(target), ClosedLoop(1, requests=2))
+    assert result.columns.tokens.tolist() == [41, 41]
+
+
+# --- failures of the network ---
+
+
+def test_refused() -> None:
+    result = drive(closed_port(), requests=3)
+    assert failures(result) == ["connect"] * 3
+    assert np.isnan(result.columns.first_byte).all()
+    assert not np.isnan(result.columns.done).any()
+    assert set(result.columns.status) == {0}
+
+
+def test_a_reset_before_the_answer() -> None:
+    def reset(peer: Peer) -> None:
+        peer.request()
+        peer.reset()
+
+    with serve(reset) as port:
+        target = Target("127.0.0.1", port)
+        result = run_load(target, deck(target), OpenLoop(np.zeros(2)))
+    assert failures(result) == ["reset"] * 2
+    assert result.client.retried == 0
+
+
+def test_a_reset_in_the_answer() -> None:
+    def reset(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
+        time.sleep(0.05)
+        peer.reset()
+
+    with serve(reset) as port:
+        result = drive(port)
+    assert failures(result) == ["reset"]
+    assert result.columns.status.tolist() == [200]
+    assert result.columns.size.tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",  # aiohttp waits here
+    ],
+)
+def test_garbage(answer: bytes) -> None:
+    def talk(peer: Peer) -> None:
+        peer.request()
+        peer.send(answer)
+        time.sleep(0.5)
+
+    with serve(talk) as port:
+        assert failures(drive(port)) == ["protocol"]
+
+
+def test_a_request_that_is_never_answered() -> None:
+    with serve(lambda peer: time.sleep(1)) as port:
+        result = drive(port, users=2, requests=2, timeout_s=0.1)
+    assert failures(result) == ["timeout"] * 2
+    took = result.columns.done - result.columns.sent
+    assert np.all((took >= 0.1) & (took < 0.6))
+
+
+def test_an_answer_that_does_not_end_in_time() -> None:
+    def begin(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
+        time.sleep(1)
+
+    with serve(begin) as port:
+        result = drive(port, timeout_s=0.1)
+    assert failures(result) == ["timeout"]
+    assert not np.isnan(result.columns.first_byte[0])
+
+
+def test_a_connection_that_does_not_open() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:  # the queue of the listener is full after these
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        target = Target("127.0.0.1", port)
+        result = run_load(target, deck(target), OpenLoop(np.zeros(1)), connect_timeout_s=0.1)
+        for filler in fillers:
+            filler.close()
+    assert failures(result) == ["timeout"]
+
+
+def test_no_more_sockets() -> None:
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))\n"
+        "from tests.load.raw_server import drive, failures\n"
+        "print(*sorted(set(failures(drive({}, offsets=[0.0] * 60)))))"
+    )
+
+    with serve(answer_after(0.3)) as port:
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(port)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    assert done.stdout.split() == ["connect", "none"]
+
+
+def test_a_host_without_address() -> None:
+    target = Target("no-such-host.invalid", 80)
+    with pytest.raises(InputError, match="no-such-host"):
+        run_load(target, deck(target), ClosedLoop(1, requests=1))
+
+
+def test_a_system_without_epoll(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(select, "epoll")
+    with pytest.raises(InputError, match="Linux"):
+        drive(closed_port())
+
+
+# --- connections ---
+
+
+def once(script: Script) -> Script:
+    """On the first connection ``script``, on later ones plain answers."""
+
+    def choose(peer: Peer) -> None:
+        (script if peer.number == 0 else answer_all)(peer)
+
+    return choose
+
+
+def test_a_stale_connection_is_replaced_once() -> None:
+    def one_answer(peer: Peer) -> None:
+        peer.request()
+        peer.answer()
+        peer.request()  # the next one has come, and gets nothing
+
+    with serve(once(one_answer)) as port:
+        result = drive(port, requests=3)
+    assert failures(result) == ["none"] * 3
+    assert result.columns.retried.tolist() == [False, True, False]
+    assert result.columns.new_connection.tolist() == [False, True, False]
+    assert result.columns.connection.tolist() == [0, 1, 1]
+    assert result.client.retried == 1
+
+
+def test_a_retry_is_not_retried() -> None:
+    def one_answer(peer: Peer) -> None:
+        if peer.number == 0:
+            peer.request()
+            peer.answer()
+        peer.request()
+
+    with serve(one_answer) as port:
+        result = drive(port, requests=2)
+    assert failures(result) == ["none", "reset"]
+    assert result.client.retried == 1
+
+
+def test_idle_connections_that_close_are_forgotten() -> None:
+    def one_answer(peer: Peer) -> None:
+        peer.request()
+        peer.answer()
+
+    with serve(one_answer) as port:
+        target = Target("127.0.0.1", port)
+        result = run_load(target, deck(target), OpenLoop(np.array([0.0, 0.2, 0.4])))
+    assert failures(result) == ["none"] * 3
+    assert result.client.retried == 0
+    assert result.columns.new_connection.all()
+
+
+def test_bytes_that_nobody_asked_for_close_an_idle_connection() -> None:
+    def chatter(peer: Peer) -> None:
+        peer.request()
+        peer.answer()
+        time.sleep(0.05)
+        peer.send(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+        time.sleep(0.5)
+
+    with serve(once(chatter)) as port:
+        target = Target("127.0.0.1", port)
+        result = run_load(target, deck(target), OpenLoop(np.array([0.0, 0.2])))
+    assert failures(result) == ["none"] * 2
+    assert result.columns.connection.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.0 200 OK\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}surplus",
+    ],
+)
+def test_connections_that_cannot_be_used_again(answer: bytes) -> None:
+    def reply(peer: Peer) -> None:
+        peer.request()
+        peer.send(answer)
+
+    with serve(reply) as port:
+        result = drive(port, requests=3)
+    assert failures(result) == ["none"] * 3
+    assert len(set(result.columns.connection)) == 3
+    assert set(result.columns.size) == {2}
+
+
+def test_large_requests_go_in_parts() -> None:
+    lengths = []
+
+    def slow(peer: Peer) -> None:
+        time.sleep(0.05)
+        while request := peer.request():
+            lengths.append(len(request))
+            peer.answer()
+
+    body = b"x" * 8_000_000
+    with serve(slow) as port:
+        result = drive(port, requests=2, body=body)
+    assert failures(result) == ["none"] * 2
+    assert min(lengths) > len(body)
+    assert len(set(result.columns.connection)) == 1
+
+
+def test_an_answer_before_the_request_is_whole() -> None:
+    def early(peer: Peer) -> None:
+        peer.sock.recv(100)
+        peer.answer(b"too large", "413 Content Too Large")
+        time.sleep(0.2)
+
+    with serve(early) as port:
+        result = drive(port, requests=2, body=b"x" * 8_000_000)
+    assert failures(result) == ["http_4xx"] * 2
+    assert len(set(result.columns.connection)) == 2
+
+
+def test_ipv6() -> None:
+    try:
+        with serve(answer_all, host="::1") as port:
+            assert failures(drive(port, host="::1")) == ["none"]
+    except OSError as error:
+        pytest.skip(f"needs IPv6: {error}")
+
+
+def test_the_next_address_of_a_host_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = closed_port()
+    with serve(answer_all) as port:
+        found = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", dead)),
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)),
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
+        result = drive(port, host="two-addresses.test", offsets=[0.0, 0.1])
+    assert failures(result) == ["none"] * 2
+    assert result.client.connections_opened == 2
+
+
+# --- TLS ---
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    options = "-x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    files = ["-keyout", str(key), "-out", str(cert)]
+    command = ["openssl", "req", *options.split(), *names, *files]
+    subprocess.run(command, check=True, capture_output=True)
+    return cert, key
+
+
+def test_tls(certificate: tuple[Path, Path]) -> None:
+    cert, key = certificate
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(cert, key)
+    client = ssl.create_default_context(cafile=str(cert))
+    large = b"y" * 300_000
+
+    def reply(peer: Peer) -> None:
+        while peer.request():
+            peer.answer(large)
+
+    with serve(reply, tls=server) as port:
+        result = drive(port, users=2, requests=6, tls=client, body=b"x" * 300_000)
+    assert failures(result) == ["none"] * 6
+    assert set(result.columns.size) == {len(large)}
+    assert len(set(result.columns.connection)) == 2
+
+
+def test_a_certificate_is_verified(certificate: tuple[Path, Path]) -> None:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(*certificate)
+    with serve(answer_all, tls=server) as port:
+        result = drive(port, requests=2, tls=ssl.create_default_context())
+    assert failures(result) == ["connect"] * 2
+
+
+def test_tls_to_a_server_without() -> None:
+    with serve(lambda peer: peer.send(b"HTTP/1.1 400 Bad\r\n\r\n")) as port:
+        result = drive(port, tls=ssl.create_default_context())
+    assert failures(result) == ["connect"]
+
+
+# --- bodies ---
+
+
+def test_bodies_are_kept_as_they_came(tmp_path: Path) -> None:
+    def reply(peer: Peer) -> None:
+        count = 0
+        while peer.request():
+            count += 1
+            peer.answer(b"%d " % peer.number * count)
+
+    with serve(reply) as port:
+        result = drive(port, users=3, requests=12, bodies=tmp_path / "bodies")
+    assert result.bodies == tmp_path / "bodies"
+    spooled = (tmp_path / "bodies").read_bytes()
+    columns = result.columns
+    assert len(spooled) == columns.size.sum()
+    for row in range(12):
+        start, size = columns.body_at[row], columns.size[row]
+        assert spooled[start : start + size] == b"%d " % columns.connection[row] * (size // 2)
+
+
+def test_bodies_of_chunked_answers_are_decoded(tmp_path: Path) -> None:
+    def reply(peer: Peer) -> None:
+        peer.request()
+        peer.send(streamed(TOKEN, DONE))
+
+    with serve(reply) as port:
+        drive(port, stream="openai", bodies=tmp_path / "bodies")
+    assert (tmp_path / "bodies").read_bytes() == TOKEN + DONE
+
+
+def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        drive(closed_port(), bodies=tmp_path / "nowhere" / "bodies")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_disk_that_is_full() -> None:
+    with serve(answer_all) as port, pytest.raises(InputError, match="No space left"):
+        drive(port, requests=3, bodies=Path("/dev/full"))
+
+
+# --- interruption ---
+
+
+def test_stopping_keeps_what_was_measured() -> None:
+    stop = threading.Event()
+
+    def hold(peer: Peer) -> None:
+        peer.request()
+        if peer.number == 0:
+            peer.answer()
+        stop.set()
+        time.sleep(0.5)
+
+    with serve(hold) as port:
+        result = drive(port, offsets=[0.0, 0.02, 60.0], stop=stop)
+    assert result.interrupted
+    assert failures(result)[1:] == ["cancelled"]
+    assert len(result.columns) == 2
+    assert result.duration_s < 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_stop_a_run(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+
+    def interrupt(peer: Peer) -> None:
+        peer.request()
+        os.kill(os.getpid(), number)
+        time.sleep(0.5)
+
+    with serve(interrupt) as port:
+        result = drive(port, offsets=[0.0, 60.0])
+    assert result.interrupted
+    assert failures(result) == ["cancelled"]
+    assert signal.getsignal(number) is before
+
+
+def test_progress_is_told() -> None:
+    seen: list[tuple[int, int]] = []
+    with serve(answer_after(0.15)) as port:
+        drive(
+            port, offsets=[0.0, 0.0, 0.3], progress=lambda done, failed: seen.append((done, failed))
+        )
+    assert (2, 0) in seen
+    assert seen[0] == (0, 0)
+
+
+# --- what the client says of itself ---
+
+
+def test_the_client_measures_itself() -> None:
+    with serve(answer_all) as port:
+        result = drive(port, users=2, requests=200)
+    client = result.client
+    assert client.cpu_s > 0
+    assert 0 < client.cpu_share < 2
+    assert len(client.loop_lag) >= 1
+    assert client.loop_lag.min() >= 0
+    assert client.peak_rss_mb > 1
+    assert client.fd_limit >= 256
+    assert client.wall_s == pytest.approx(result.duration_s, abs=0.5)
+
+
+def test_a_busy_client_shows_its_lag() -> None:
+    with serve(answer_all) as port:
+        result = drive(port, offsets=[0.0, 0.3], progress=lambda done, failed: time.sleep(0.1))
+    assert result.client.loop_lag.max() < 10
+    assert (result.columns.sent - result.columns.scheduled).max() > 0.01
+
+
+def test_no_run_has_no_share() -> None:
+    empty = np.array([], np.float32)
+    assert ClientHealth(0, 0, empty, (), 1, 0, 0, 0, 1).cpu_share == 0.0
+
+
+def test_requests_take_turns_and_carry_their_number() -> None:
+    seen: list[bytes] = []
+
+    def note(peer: Peer) -> None:
+        while request := peer.request():
+            seen.append(request)
+            peer.answer()
+
+    with serve(note) as port:
+        target = Target("127.0.0.1", port)
+        requests = [
+            Request("GET", "/a", (), b""),
+            Request("POST", "/b", (("X-A", "1"),), b"{}", ("X-Draw", "seed/")),
+        ]
+        result = run_load(target, Deck(target, requests, [1, 0, 1]), ClosedLoop(1, requests=4))
+    host = f"Host: 127.0.0.1:{port}".encode()
+    assert seen[0] == (
+        b"POST /b HTTP/1.1\r\n"
+        + host
+        + b"\r\nX-A: 1\r\nContent-Length: 2\r\nX-Draw: seed/0\r\n\r\n{}"
+    )
+    assert seen[1] == b"GET /a HTTP/1.1\r\n" + host + b"\r\n\r\n"
+    assert b"X-Draw: seed/2\r\n" in seen[2]
+    assert b"X-Draw: seed/3\r\n" in seen[3]
+    assert Deck(target, requests, [1, 0, 1]).which(result.columns.index).tolist() == [1, 0, 1, 1]

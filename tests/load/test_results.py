@@ -1,0 +1,191 @@
+"""Figures of a load: exact quantiles, failures apart, rates defined; and the client's limits."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.load.columns import Failure
+from harness.load.observed import CODE, observe
+from harness.load.results import Asked, figures, spread
+from harness.load.slo import parse_slo
+from tests.load.build import client, columns, result
+
+STEADY = Asked("http://x/v1", {"text": "rate=1"}, 100.0)
+
+
+def of(asked: Asked = STEADY, n: int = 100, **given: Any) -> dict[str, Any]:
+    about = {key: given.pop(key) for key in ("client", "interrupted") if key in given}
+    made = columns(n, **given)
+    return figures(asked, result(made, **about), observe(made))
+
+
+def failures(n: int, **counts: int) -> "np.ndarray[tuple[int], np.dtype[np.int8]]":
+    found = np.zeros(n, np.int8)
+    at = 0
+    for name, count in counts.items():
+        found[at : at + count] = Failure[name.upper()]
+        at += count
+    return found
+
+
+def test_quantiles_are_numpys_and_from_the_scheduled_moment() -> None:
+    rng = np.random.default_rng(1)
+    scheduled = np.arange(500.0)
+    sent = scheduled + rng.exponential(0.01, 500)
+    done = sent + rng.exponential(1, 500)
+    found = of(n=500, scheduled=scheduled, sent=sent, done=done)
+    for key, times in (
+        ("response_time_s", done - scheduled),
+        ("service_time_s", done - sent),
+        ("issue_delay_s", sent - scheduled),
+    ):
+        expected = [times.mean(), *np.quantile(times, [0.5, 0.95, 0.99]), times.max()]
+        assert [found[key][name] for name in ("mean", "p50", "p95", "p99", "max")] == expected
+        assert found[key]["n"] == 500
+    low, high = found["response_time_s"]["ci95"]["p50"]
+    assert low < found["response_time_s"]["p50"] < high
+    assert found["ttft_s"] is None
+    assert found["itl_s"] is None
+
+
+def test_failures_are_counted_by_type_and_never_timed() -> None:
+    failed = failures(100, timeout=3, http_5xx=2, connect=1, dropped=4, cancelled=5)
+    done = np.arange(100.0) + np.where(failed == 0, 0.1, 300.0)
+    sent = np.where(failed == Failure.DROPPED, np.nan, np.arange(100.0))
+    found = of(failure=failed, done=done, sent=sent)
+    assert found["outcomes"] == {
+        "ok": 85,
+        "wrong": 0,
+        "malformed": 0,
+        "error": 6,
+        "cancelled": 5,
+        "dropped": 4,
+    }
+    assert found["errors"] == {"timeout": 3, "connect": 1, "http_5xx": 2}
+    assert found["dropped"] == 4
+    assert found["response_time_s"]["n"] == 85
+    assert found["response_time_s"]["max"] == pytest.approx(0.1)
+    assert found["success"]["rate"] == pytest.approx(85 / 95)
+    assert found["success"]["n"] == 95
+
+
+def test_rates_are_what_their_definitions_say() -> None:
+    found = of()
+    assert found["offered_per_s"] == 1
+    assert found["achieved_per_s"] == 1
+    assert found["throughput_per_s"] == pytest.approx(100 / 99.1)
+    late = of(sent=np.arange(100.0) * 1.5)
+    assert late["achieved_per_s"] == pytest.approx(100 / 148.5)
+    closed = of(Asked("x", {}, None))
+    assert closed["offered_per_s"] is None
+    assert closed["achieved_per_s"] == pytest.approx(100 / 99.1)
+
+
+def test_goodput_is_ok_and_within_the_targets() -> None:
+    done = np.arange(100.0) + np.where(np.arange(100) < 30, 5.0, 0.1)
+    found = of(Asked("x", {}, 100.0, parse_slo("p95<1s,p50<3s")), done=done)
+    assert found["goodput_per_s"] == pytest.approx(70 / found["duration_s"])
+    assert found["throughput_per_s"] == pytest.approx(100 / found["duration_s"])
+
+
+def test_tokens_come_from_the_server_and_not_from_chunks() -> None:
+    assert of(token_chunks=np.full(100, 8, np.int32))["tokens"] is None
+    tokens = np.where(np.arange(100) < 50, 64, -1)
+    found = of(tokens=tokens, token_chunks=np.full(100, 8, np.int32))["tokens"]
+    assert found["completion"] == 3200
+    assert found["n"] == 50
+    assert found["token_chunks"] == 800
+
+
+def test_gaps_of_failed_streams_are_left_out() -> None:
+    chunks = np.array([3, 2, 4, 1], np.int32)
+    failed = np.array([0, Failure.RESET, 0, 0], np.int8)
+    made = columns(4, token_chunks=chunks, failure=failed)
+    assert observe(made).gaps == pytest.approx([0.01, 0.02, 0.04, 0.05, 0.06])
+    whole = columns(4, token_chunks=chunks)
+    assert len(observe(whole).gaps) == 6
+    mixed = columns(4, token_chunks=chunks, failure=failed, gaps_at=np.array([4, 3, 0, 0]))
+    # Streams end in another order than they were scheduled.
+    assert observe(mixed).gaps == pytest.approx([0.01, 0.02, 0.03, 0.05, 0.06])
+
+
+def test_time_to_first_token_counts_from_sending() -> None:
+    found = of(first_token=np.arange(100.0) + 0.031)
+    assert found["ttft_s"]["p50"] == pytest.approx(0.030)
+
+
+def test_checked_answers_decide_what_is_ok() -> None:
+    made = columns(4, failure=np.array([0, 0, 0, Failure.TIMEOUT], np.int8))
+    verdicts = np.array([CODE["ok"], CODE["wrong"], CODE["malformed"], CODE["ok"]], np.int8)
+    found = figures(STEADY, result(made), observe(made, verdicts))
+    assert [found["outcomes"][name] for name in ("ok", "wrong", "malformed", "error")] == [1] * 4
+    assert found["success"]["rate"] == 0.25
+    assert found["response_time_s"]["n"] == 3
+
+
+def test_time_outs_and_drops_are_endless_to_a_target() -> None:
+    failed = np.random.default_rng(1).permutation(failures(1000, timeout=40, dropped=40))
+    slow = Asked("x", {}, 1000.0, parse_slo("p95<1s"))
+    missed = of(slow, n=1000, failure=failed)["slo"]
+    assert missed["held"] == "missed"
+    assert missed["targets"][0]["value"] is None
+    held = of(slow, n=1000)["slo"]
+    assert held["held"] == "held"
+    assert held["targets"][0]["value"] == pytest.approx(0.1)
+    few = of(slow, n=20)["slo"]
+    assert few["held"] == "undecided"
+
+
+def test_nothing_measured_is_none() -> None:
+    failed = failures(3, connect=3)
+    found = of(n=3, failure=failed)
+    assert found["response_time_s"] is None
+    assert found["success"]["rate"] == 0
+    assert spread(np.zeros(0)) is None
+
+
+# --- validity ---
+
+
+def broken(found: dict[str, Any]) -> list[str]:
+    checks = found["validity"]["checks"]
+    assert found["validity"]["valid"] == all(check["ok"] for check in checks)
+    assert all(check["remedy"] for check in checks)
+    return [check["name"] for check in checks if not check["ok"]]
+
+
+def test_a_client_that_kept_up_is_valid() -> None:
+    assert broken(of()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "check"),
+    [
+        ({"sent": np.arange(100.0) + 0.003}, "issue_delay_p99"),
+        ({"client": client(loop_lag=np.full(100, 0.003, np.float32))}, "loop_lag_p99"),
+        ({"client": client(gc_pauses=(0.001, 0.02))}, "gc_pause_max"),
+        ({"client": client(cpu_s=9.5)}, "client_cpu_share"),
+        ({"client": client(peak_in_flight=1000)}, "open_files_share"),
+        ({"interrupted": True}, "complete"),
+    ],
+)
+def test_each_limit_is_named_with_its_remedy(given: dict[str, Any], check: str) -> None:
+    assert broken(of(**given)) == [check]
+
+
+def test_less_load_than_asked_for_is_invalid() -> None:
+    failed = failures(100, dropped=2)
+    sent = np.where(failed != 0, np.nan, np.arange(100.0))
+    assert broken(of(failure=failed, sent=sent)) == ["dropped", "achieved_share"]
+    stretched = np.arange(100.0) * 1.2
+    found = of(sent=stretched, done=stretched + 0.1)
+    assert {"achieved_share", "issue_delay_p99"} == set(broken(found))
+
+
+def test_a_delay_is_held_against_the_times_that_it_spoils() -> None:
+    slow = np.arange(100.0) + 1.0
+    assert broken(of(sent=np.arange(100.0) + 0.009, done=slow)) == []
+    assert broken(of(sent=np.arange(100.0) + 0.011, done=slow)) == ["issue_delay_p99"]
+    loose = Asked("x", {}, 100.0, tolerance_s=0.05)
+    assert broken(of(loose, sent=np.arange(100.0) + 0.011)) == []
