@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.9
 
-.PHONY: demo test check lint types layers local-model example-local claims notebooks \
-	method-table lock clean
+.PHONY: demo test check lint types layers local-model example-local example-local-claims claims \
+	bench bench-load bench-report soak notebooks method-table lock clean
 
 # The main job on shipped scenarios with the simulated model: about half a minute.
 demo: .venv/core
@@ -16,7 +16,9 @@ test: .venv/dev
 	$(BIN)/python -m pytest
 
 # All that CI runs.
-check: .venv/dev lint types layers test
+check: .venv/dev lint types layers
+	$(MAKE) soak MINUTES=1
+	$(MAKE) test
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -37,6 +39,27 @@ example-local: local-model
 	rm -rf reports/example-local
 	$(BIN)/harness run --provider local --scenarios scenarios/short \
 		--pipelines sync,async,batched,streaming --repeats 2 --out reports/example-local
+
+# Two claims on the real model: a quarter of an hour on two quiet cores. Their verdicts may be any.
+example-local-claims: local-model
+	rm -rf reports/example-local-claims
+	-$(BIN)/harness claim scenarios/claims/local --provider local --out reports/example-local-claims
+
+# The service beside FastAPI, one core each: some minutes on two quiet cores.
+bench: .venv/dev
+	$(BIN)/python -m benchmarks.bench_service
+
+# The load engine beside other clients, against a server in C (needs gcc and wrk): eight minutes.
+bench-load: .venv/dev
+	$(BIN)/python -m benchmarks.bench_load --write
+
+# The report of a million records: its time, memory and size.
+bench-report: .venv/dev
+	$(BIN)/python -m benchmarks.bench_report
+
+# The service under a steady load with faults: what it holds must not grow.
+soak: .venv/dev
+	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),10)
 
 # Simulates the known answers of docs/method.md again and rewrites their table: two minutes.
 method-table: .venv/dev
