@@ -1,4 +1,5 @@
-"""How many requests a second the service answers, and what it adds to each: beside FastAPI.
+"""How many requests a second the service answers, and what it adds to each: beside FastAPI and
+bare aiohttp.
 
 ``python -m benchmarks.bench_service`` runs server and client on one core each, the servers in turn
 and several times over, since absolute figures move from run to run and only the ratio in one run
@@ -103,6 +104,8 @@ async def _load(url: str, in_flight: int, seconds: float, server: psutil.Process
     await asyncio.sleep(seconds)
     took, used = time.perf_counter() - began, sum(server.cpu_times()[:2]) - before
     done = sorted(times)
+    if not done:
+        raise SystemExit(f"{url}: no answer within {took:.1f} s; give it more --seconds")
     for transport, _ in clients:
         transport.abort()
     return Figure(
@@ -150,9 +153,9 @@ def _named(figure: Figure, name: str, work: str) -> Figure:
 def table(figures: list[Figure]) -> str:
     """Medians over the rounds as Markdown; the ratio is that of the medians of one run."""
     lines = [
-        "| work behind the route | in flight | harness, requests/s | FastAPI | ratio "
-        "| harness p50/p99, ms | FastAPI p50/p99, ms | harness CPU, µs | FastAPI |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| work | in flight | harness, requests/s | FastAPI | aiohttp | ÷ FastAPI | ÷ aiohttp "
+        "| p50/p99, ms: harness | FastAPI | aiohttp | CPU, µs: harness | FastAPI | aiohttp |",
+        "|" + " --- |" * 13,
     ]
 
     def mid(name: str, work: str, in_flight: int, field: str) -> float:
@@ -161,16 +164,15 @@ def table(figures: list[Figure]) -> str:
 
     for work in WORKS:
         for n in IN_FLIGHT:
-            own, other = (mid(name, work, n, "per_s") for name in ("harness", "fastapi"))
-            times = [
+            rates = [mid(name, work, n, "per_s") for name in SERVERS]
+            cells = [f"{rate:,.0f}" for rate in rates]
+            cells += [f"{rates[0] / other:.2f}" for other in rates[1:]]
+            cells += [
                 f"{mid(name, work, n, 'p50_ms'):.2f}/{mid(name, work, n, 'p99_ms'):.2f}"
-                for name in ("harness", "fastapi")
+                for name in SERVERS
             ]
-            cpu = [f"{mid(name, work, n, 'cpu_us'):.0f}" for name in ("harness", "fastapi")]
-            lines.append(
-                f"| {work} | {n} | {own:,.0f} | {other:,.0f} | {own / other:.2f} "
-                f"| {times[0]} | {times[1]} | {cpu[0]} | {cpu[1]} |"
-            )
+            cells += [f"{mid(name, work, n, 'cpu_us'):.0f}" for name in SERVERS]
+            lines.append(f"| {work} | {n} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

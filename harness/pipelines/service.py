@@ -1,6 +1,7 @@
 """``service:URL``: each edit as one request to a service, ours or any drop-in for it."""
 
 import json
+import os
 from urllib.parse import quote, urlsplit
 
 import aiohttp
@@ -13,6 +14,8 @@ from harness.providers import Completion, ProviderError, Recorder, Trace
 from harness.providers.openai_wire import read_body, status_type, transport_type
 from harness.records import ErrorType, Malformed
 
+TOKEN_VARIABLE = "HARNESS_SERVICE_TOKEN"  # not the provider's key: that is nothing for a service
+TIMEOUT_S = 300.0  # of a whole request, as of a call in process by default
 DEFAULT_ROUTE = "/edit-scenario-async"
 UNUSABLE, RATE_LIMITED = "unusable_answer", "provider_rate_limited"  # our own service's problems
 STATUS_TYPES: dict[int, ErrorType] = {408: "timeout", 504: "timeout"}
@@ -23,7 +26,7 @@ class OverHttp:
 
     ``url`` is the service's, which means its asynchronous route, or that of a full route. The
     provider of the run is not asked: the service has its own. Cached answers are refused, since
-    they would pass for fast ones.
+    they would pass for fast ones. The bearer token is that of TOKEN_VARIABLE, if it is set.
     """
 
     dispatch: Dispatch = "tasks"
@@ -41,22 +44,33 @@ class OverHttp:
         route = parts.path.rstrip("/")
         self.name = "service" + route.replace("/", "-")
         self._url = f"{parts.scheme}://{parts.netloc}{route or DEFAULT_ROUTE}"
+        token = os.environ.get(TOKEN_VARIABLE)
+        if token and not (token.isascii() and token.isprintable()):
+            raise InputError(
+                f"{TOKEN_VARIABLE}: holds a character that no header may; set it again"
+            )
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
-        """Connect. Raises InputError when nothing answers."""
+        """Connect. Raises InputError when nothing answers, or when the token is refused."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=300.0)
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
+            headers=self._headers,
         )
         try:
-            async with self._session.get(self._url):
-                pass  # whatever it says to this method: somebody is there
+            async with self._session.get(self._url, allow_redirects=False) as response:
+                status = response.status  # whatever else it says to this method: somebody is there
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             await self.close()
             why = str(error) or type(error).__name__
             raise InputError(
                 f"{self._url}: cannot be reached: {why}; is the service running?"
             ) from error
+        if status in (401, 403):
+            await self.close()
+            raise InputError(f"{self._url}: {status}: wants another token; set {TOKEN_VARIABLE}")
 
     async def close(self) -> None:
         """Let the connections go; safe to call twice."""

@@ -49,12 +49,13 @@ def make_app(service: Service) -> web.Application:
 
 def _guarded(service: Service, handler: Handler, path: str, public: bool = False) -> Handler:
     """``handler`` with what surrounds every request: the token, the errors, the counts."""
-    metrics, clock, requests = service.metrics, service.clock, service.requests
+    count, now, requests = service.metrics.request, service.clock.now, service.requests
+    cached = service.editor.cache is not None
     token = None if public or service.token is None else f"Bearer {service.token}".encode()
 
     async def guarded(request: web.Request) -> web.StreamResponse:
-        began = clock.now()
-        task = asyncio.current_task()
+        began = now()
+        task = asyncio.current_task(service.loop)  # without the loop it costs a system call
         assert task is not None
         requests.add(task)
         status = GONE
@@ -65,8 +66,8 @@ def _guarded(service: Service, handler: Handler, path: str, public: bool = False
                 response = await handler(request)
             except web.HTTPRequestEntityTooLarge:
                 response = too_large().response()
-            except ConnectionResetError:
-                raise
+            except ConnectionResetError:  # the client has gone: nobody will read this
+                response = web.Response(status=GONE)
             except asyncio.CancelledError:
                 if not service.cancelling or request.writer.output_size > 0:
                     raise
@@ -80,8 +81,8 @@ def _guarded(service: Service, handler: Handler, path: str, public: bool = False
             return response
         finally:
             requests.discard(task)
-            counts = status == 200 and not request.get(CACHED)
-            metrics.request(path, status, clock.now() - began if counts else None)
+            timed = status == 200 and not (cached and request.get(CACHED))
+            count(path, status, now() - began if timed else None)
 
     return guarded
 

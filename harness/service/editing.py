@@ -18,10 +18,12 @@ from harness.service.admission import Admission, Full, Slot
 from harness.service.cache import Cache, Hit, cache_key
 from harness.service.patience import Patience, Wait
 from harness.service.problems import ProblemError
+from harness.service.reach import Reach
 from harness.service.reading import Edit
 
 Way = Literal["fallback", "async", "sync", "streaming"]
 Show = Callable[[str], Awaitable[None]]
+_SLOW_SHARE = 0.1  # of an edit's time that its reader may take before that hides the provider's
 _TELLING: tuple[ErrorType, ...] = ("rate_limited", "timeout")  # before any other failure
 
 
@@ -31,6 +33,22 @@ class Edited(NamedTuple):
     story: str
     summary: str
     hit: Hit | None = None
+
+
+class _Shown:
+    """``show``, and for how long it has kept the edit waiting."""
+
+    def __init__(self, show: Show, clock: Clock) -> None:
+        self._show = show
+        self._clock = clock
+        self.waited_s = 0.0
+
+    async def __call__(self, text: str) -> None:
+        began = self._clock.now()
+        try:
+            await self._show(text)
+        finally:
+            self.waited_s += self._clock.now() - began
 
 
 class Editor:
@@ -57,6 +75,7 @@ class Editor:
         self.threads = threads
         self.cache = cache
         self.deadline_s = deadline_s
+        self.reach = Reach()
         self._patience = Patience(deadline_s, clock)
         self._provider = provider
         self._clock = clock
@@ -69,6 +88,11 @@ class Editor:
         }
         self._sync = Sync(self._settings)
         self._on_threads: set[asyncio.Task[Edited]] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether any edit has a slot."""
+        return self.admission.in_flight > 0 or self.threads.in_flight > 0
 
     async def edit(self, way: Way, edit: Edit, *, draw: str = "", fresh: bool = False) -> Edited:
         """The edited story. ``draw`` names the edit for a simulator; ``fresh`` passes the cache by.
@@ -91,7 +115,8 @@ class Editor:
 
         While ``show`` waits nothing more is read, so a slow reader slows the provider's stream
         down and piles up nothing. ``patient`` edits wait for their turn as long as it takes, and
-        come back when the queue is full; their deadline counts from their turn.
+        come back when the queue is full or the provider does not answer; their deadline counts
+        from their turn.
         """
         while True:
             try:
@@ -100,6 +125,10 @@ class Editor:
                 if not patient:
                     raise
                 await self._clock.sleep(full.retry_after_s)
+            except ProblemError as problem:
+                if not patient or problem.type != "not_ready":
+                    raise
+                await self.reach.wait(True)
 
     async def release(self) -> None:
         """Stop waiting for blocking calls that outlast the service; their threads end alone."""
@@ -126,16 +155,19 @@ class Editor:
     async def _in_slot(
         self, slot: Slot, wait: Wait, way: Way, edit: Edit, draw: str, show: Show | None
     ) -> Edited:
+        self.reach.check()  # it may have fallen silent while this one waited for its turn
         began = self._clock.now()
+        shown = None if show is None else _Shown(show, self._clock)
         # Of use to a fallback's thread only, which no time-out of the loop can reach.
         recorder = self._recorder(way, draw, began + self.deadline_s)
         try:
             if way == "streaming":
-                result = await edit_streaming(edit, recorder, self._settings, show)
+                result = await edit_streaming(edit, recorder, self._settings, shown)
             else:
                 result = await self.pipelines[way].edit(edit, recorder)
         finally:
-            self._tell(slot, recorder, began, late=wait.expired)
+            waited_s = 0.0 if shown is None else shown.waited_s
+            self._tell(slot, recorder, began, late=wait.expired, waited_s=waited_s)
         return _usable(edit, result)
 
     async def _blocking(self, edit: Edit, draw: str) -> Edited:
@@ -154,6 +186,7 @@ class Editor:
     async def _on_thread(self, edit: Edit, draw: str) -> Edited:
         deadline = self._clock.now() + self.deadline_s
         async with self.threads.slot(deadline) as slot:
+            self.reach.check()
             recorder = self._recorder("sync", draw, deadline)
             began = self._clock.now()
             try:
@@ -166,16 +199,24 @@ class Editor:
         named = draw or f"{self._seed}|service|{next(self._served)}|{way}"
         return Recorder(self._provider, self._clock, named, deadline)
 
-    def _tell(self, slot: Slot, recorder: Recorder, began: float, *, late: bool) -> None:
-        """Tell the limit how the edit went; one that its caller gave up says nothing."""
-        now = self._clock.now()
-        errors = [attempt.error.type for attempt in recorder.attempts if attempt.error]
+    def _tell(
+        self, slot: Slot, recorder: Recorder, began: float, *, late: bool, waited_s: float = 0.0
+    ) -> None:
+        """Tell the limit how the edit went; one that its caller gave up says nothing, nor how long
+        one took that waited for its reader: meanwhile the provider may have gone on or not.
+        """
+        took_s = self._clock.now() - began - waited_s
+        unclear = waited_s > _SLOW_SHARE * (took_s + waited_s)
+        attempts = recorder.attempts
+        self.reach.note(attempts, late=late and not unclear)
+        errors = [attempt.error.type for attempt in attempts if attempt.error]
+        failure: ErrorType | None = "timeout" if late else None
         if errors:
-            slot.finished(now - began, next((e for e in _TELLING if e in errors), errors[0]))
-        elif late:
-            slot.finished(now - began, "timeout")
-        elif not any(attempt.stopped_early for attempt in recorder.attempts):
-            slot.finished(now - began)
+            failure = next((e for e in _TELLING if e in errors), errors[0])
+        elif not late and any(attempt.stopped_early for attempt in attempts):
+            return
+        if not unclear or failure not in (None, "timeout"):
+            slot.finished(took_s, failure)
 
     def _key(self, way: Way, edit: Edit) -> str:
         return cache_key(

@@ -29,11 +29,16 @@ class InfoRoutes:
 
     async def health(self, request: web.Request) -> web.Response:
         service = self._service
-        status = "healthy" if service.ready else "draining" if service.draining else "starting"
+        reach = service.editor.reach
+        status = "unhealthy" if reach.ever else "starting"
+        if service.draining:
+            status = "draining"
+        elif reach.answers:
+            status = "healthy"
         return answer_json(
             {
                 "status": status,
-                "llm_initialized": service.provider_open,
+                "llm_initialized": reach.answers,
                 "prompt_template_ready": True,
                 "task_manager_ready": not service.draining,
                 "async_support": True,

@@ -2,16 +2,18 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from itertools import accumulate
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Histogram,
-    ProcessCollector,
-    generate_latest,
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from harness.service.editing import Editor
@@ -26,20 +28,9 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self._requests = Counter(
-            "harness_requests", "Requests by route and status.", ("route", "status"),
-            registry=self._registry,
-        )  # fmt: skip
-        self._seconds = Histogram(
-            "harness_request_seconds",
-            "Time of successful requests; cache hits are left out.",
-            ("route",),
-            buckets=BUCKETS_S,
-            registry=self._registry,
-        )
-        # Looking a labelled child up costs more than counting with it.
-        self._counts: dict[tuple[str, int], Callable[[], None]] = {}
-        self._times: dict[str, Callable[[float], None]] = {}
+        self._requests: defaultdict[tuple[str, int], int] = defaultdict(int)
+        self._times: defaultdict[str, _Times] = defaultdict(_Times)
+        self._registry.register(_Requests(self._requests, self._times))
 
     def watch(self, editor: Editor, jobs: Jobs[dict[str, object]]) -> None:
         """Show the state of these whenever metrics are asked for."""
@@ -47,20 +38,55 @@ class Metrics:
 
     def request(self, route: str, status: int, seconds: float | None) -> None:
         """One request has ended; ``seconds`` None keeps it out of the latency histogram."""
-        count = self._counts.get((route, status))
-        if count is None:
-            count = self._requests.labels(route, str(status)).inc
-            self._counts[route, status] = count
-        count()
+        self._requests[route, status] += 1
         if seconds is not None:
-            observe = self._times.get(route)
-            if observe is None:
-                observe = self._times[route] = self._seconds.labels(route).observe
-            observe(seconds)
+            self._times[route].add(seconds)
 
     def text(self) -> bytes:
         """The exposition in Prometheus's text format."""
         return generate_latest(self._registry)
+
+
+class _Times:
+    """How many took how long; the last of ``counts`` is for what is slower than all buckets."""
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS_S) + 1)
+        self.sum_s = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.counts[bisect_left(BUCKETS_S, seconds)] += 1
+        self.sum_s += seconds
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """Bounds and counts of all up to each, as the exposition has them."""
+        bounds = [*(str(float(bound)) for bound in BUCKETS_S), "+Inf"]
+        return list(zip(bounds, map(float, accumulate(self.counts)), strict=True))
+
+
+class _Requests(Collector):
+    """The requests that have ended. Plain numbers, since the library's own counters take a lock
+    for each, and there is one loop only.
+    """
+
+    def __init__(
+        self, requests: Mapping[tuple[str, int], int], times: Mapping[str, _Times]
+    ) -> None:
+        self._requests = requests
+        self._times = times
+
+    def collect(self) -> Iterable[Metric]:
+        counter = CounterMetricFamily(
+            "harness_requests", "Requests by route and status.", labels=["route", "status"]
+        )
+        for (route, status), count in self._requests.items():
+            counter.add_metric([route, str(status)], count)
+        yield counter
+        about = "Time of successful requests; cache hits are left out."
+        seconds = HistogramMetricFamily("harness_request_seconds", about, labels=["route"])
+        for route, times in self._times.items():
+            seconds.add_metric([route], times.cumulative(), times.sum_s)
+        yield seconds
 
 
 class _State(Collector):

@@ -2,6 +2,7 @@
 
 import asyncio
 from types import TracebackType
+from typing import Any
 
 from harness.clock import Clock
 
@@ -20,6 +21,9 @@ class Patience:
         self._clock = clock
         self._waits: dict[Wait, float] = {}  # in the order of their ends
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = (
+            None  # asking for it anew costs a system call
+        )
 
     def wait(self) -> "Wait":
         """A block that is left with TimeoutError when its time is over (``with``)."""
@@ -38,6 +42,13 @@ class Patience:
 
     def _end(self, wait: "Wait") -> None:
         del self._waits[wait]
+
+    def _task(self) -> "asyncio.Task[Any]":
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        task = asyncio.current_task(self._loop)
+        assert task is not None
+        return task
 
     def _arm(self, seconds: float) -> None:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._ring)
@@ -69,9 +80,7 @@ class Wait:
             self._task.cancel()
 
     def __enter__(self) -> "Wait":
-        task = asyncio.current_task()
-        assert task is not None
-        self._task = task
+        task = self._task = self._patience._task()
         self._cancelling = task.cancelling()
         self._patience._begin(self)
         return self

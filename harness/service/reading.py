@@ -76,11 +76,14 @@ def _story(text: str) -> tuple[Story, str]:
     try:
         return parse_story(data), "ko" if _HANGUL.search(text) else "en"
     except StoryError as error:
-        raise ProblemError("invalid_story", f"story: {error}"[:300]) from None
+        why = f"story: {str(error).removeprefix('story: ')}"
+        raise ProblemError("invalid_story", why[:300]) from None
 
 
 def _refusal(error: ValidationError) -> ProblemError:
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] in _JSON_ERRORS:
         return ProblemError("invalid_json", f"the body is not JSON: {first['msg']}"[:300])
+    if not first["loc"]:
+        return ProblemError("validation", f"the body: {first['msg']}")
     return ProblemError("validation", describe(error)[:300])

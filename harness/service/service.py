@@ -17,7 +17,7 @@ from harness.service.cache import Cache
 from harness.service.editing import Editor
 from harness.service.jobs import Jobs
 from harness.service.metrics import Metrics
-from harness.service.problems import LOG, ProblemError, reported, stopping
+from harness.service.problems import LOG, reported, stopping
 from harness.service.settings import ServiceSettings
 
 PROBE_S = 1.0  # between two attempts to reach a provider that does not answer
@@ -76,18 +76,15 @@ class Service:
         )
         self.metrics.watch(self.editor, self.jobs)
         self._provider = provider
-        self._ready = asyncio.Event()
-        self._opening: asyncio.Task[None] | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """That on which it was started."""
+        self._reaching: asyncio.Task[None] | None = None
         self._wall_offset = time.time() - clock.now()
 
     @property
     def ready(self) -> bool:
-        """Whether the provider has answered and the service is not stopping."""
-        return self._ready.is_set() and not self.draining
-
-    @property
-    def provider_open(self) -> bool:
-        return self._ready.is_set()
+        """Whether the provider answers and the service is not stopping."""
+        return self.editor.reach.answers and not self.draining
 
     def wall(self, stamp: float | None) -> float | None:
         """Clock seconds as seconds since the epoch."""
@@ -97,13 +94,12 @@ class Service:
         """Raises ProblemError unless edits are taken."""
         if self.draining:
             raise stopping()
-        if not self._ready.is_set():
-            why = "the provider has not answered yet"
-            raise ProblemError("not_ready", why, retry_after_s=PROBE_S)
+        self.editor.reach.check()
 
     def start(self) -> None:
-        """Begin to reach for the provider, and go on until it answers."""
-        self._opening = asyncio.create_task(self._open())
+        """Begin to reach for the provider; from then on, whenever it does not answer."""
+        self.loop = asyncio.get_running_loop()
+        self._reaching = asyncio.create_task(self._keep_open())
 
     def listening(self) -> None:
         """Note that connections are accepted from now on."""
@@ -111,7 +107,19 @@ class Service:
 
     async def wait_ready(self) -> None:
         """Return when the provider has answered."""
-        await self._ready.wait()
+        await self.editor.reach.wait(True)
+
+    async def _keep_open(self) -> None:
+        """Open the provider, and again once it has fallen silent and no edit uses it any more."""
+        reach = self.editor.reach
+        while True:
+            await self._open()
+            await reach.wait(False)
+            LOG.warning("the provider no longer answers: edits are refused until it does")
+            while self.editor.busy and not reach.answers:
+                await self.clock.sleep(PROBE_S)
+            if not reach.answers:
+                await self._provider.close()
 
     async def _open(self) -> None:
         told: str | None = None
@@ -125,7 +133,7 @@ class Service:
             except Exception as error:
                 reported("opening the provider", error)
             else:
-                self._ready.set()
+                self.editor.reach.answered()
                 return
             await self._provider.close()
             await self.clock.sleep(PROBE_S)
@@ -154,9 +162,9 @@ class Service:
 
     async def close(self) -> None:
         """Release the provider; ``drain`` comes first."""
-        if self._opening is not None:
-            self._opening.cancel()
+        if self._reaching is not None:
+            self._reaching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._opening
+                await self._reaching
         await self.editor.release()
         await self._provider.close()

@@ -104,9 +104,11 @@ class Home(Answer):
 
 
 class Health(Answer):
-    """The state of the parts. ``startup_s``: seconds from the start of the process to listening."""
+    """The state of the parts. ``unhealthy``: the provider no longer answers. ``startup_s``: seconds
+    from the start of the process to listening.
+    """
 
-    status: Literal["healthy", "starting", "draining"]
+    status: Literal["healthy", "starting", "unhealthy", "draining"]
     llm_initialized: bool
     prompt_template_ready: bool
     task_manager_ready: bool
@@ -121,7 +123,7 @@ class Alive(Answer):
 
 
 class Ready(Answer):
-    """Edits are accepted: the provider has answered, and the service is not stopping."""
+    """Edits are accepted: the provider answers, and the service is not stopping."""
 
     status: Literal["ready"]
 

@@ -41,9 +41,26 @@ class Told(AdaptiveLimit):
         self.told.append((latency_s, failure))
 
 
+class Pieces(Model):
+    """Four pieces, each half a second of the clock; then perhaps an error."""
+
+    def __init__(self, clock: ManualClock, error: ErrorType | None = None) -> None:
+        super().__init__()
+        self._ticks = clock
+        self._error = error
+
+    async def stream(self, prompt: Any, trace: Trace) -> Any:
+        size = len(RIGHT) // 4 + 1
+        for i in range(0, len(RIGHT), size):
+            await self._ticks.sleep(0.5)
+            yield RIGHT[i : i + size]
+        if self._error:
+            raise ProviderError(self._error, "x")
+
+
 def editor(model: Any, *, deadline_s: float = 20.0, cache: Cache[Edited] | None = None) -> Editor:
     clock = MonotonicClock()
-    return Editor(
+    made = Editor(
         model,
         clock,
         admission=Admission(Told(), 8, clock),
@@ -52,6 +69,8 @@ def editor(model: Any, *, deadline_s: float = 20.0, cache: Cache[Edited] | None 
         cache=cache,
         seed=7,
     )
+    made.reach.answered()
+    return made
 
 
 def told(made: Editor, way: Way) -> list[tuple[float | None, ErrorType | None]]:
@@ -153,6 +172,49 @@ async def test_no_story_is_a_problem_and_no_failure_of_the_provider() -> None:
     with pytest.raises(ProblemError, match="unusable_answer"):
         await made.edit("async", EDIT)
     assert [failure for _, failure in told(made, "async")] == [None]
+
+
+# --- a reader who is slow ---
+
+
+def streaming(
+    model: Any, clock: ManualClock
+) -> tuple[Editor, list[tuple[float | None, ErrorType | None]]]:
+    limit = Told()
+    lane = Admission(limit, 8, clock)
+    made = Editor(model, clock, admission=lane, threads=lane, deadline_s=60.0)
+    made.reach.answered()
+    return made, limit.told
+
+
+@pytest.mark.parametrize(("piece_s", "tells"), [(0.001, [(2.0, None)]), (1.0, [])])
+async def test_a_slow_reader_is_not_taken_for_a_slow_provider(
+    piece_s: float, tells: list[object]
+) -> None:
+    clock = ManualClock()
+    made, told = streaming(Pieces(clock), clock)
+    await made.stream(EDIT, lambda text: clock.sleep(piece_s))
+    assert [(pytest.approx(latency), failure) for latency, failure in told] == tells
+
+
+@pytest.mark.parametrize(
+    ("error", "tells"), [("rate_limited", ["rate_limited"]), ("timeout", []), ("reset", ["reset"])]
+)
+async def test_what_a_slow_reader_cannot_be_blamed_for(error: ErrorType, tells: list[str]) -> None:
+    clock = ManualClock()
+    made, told = streaming(Pieces(clock, error), clock)
+    with pytest.raises(ProviderError):
+        await made.stream(EDIT, lambda text: clock.sleep(1.0))
+    assert [failure for _, failure in told] == tells
+
+
+async def test_a_deadline_that_a_slow_reader_has_used_up_is_no_timeout() -> None:
+    clock = MonotonicClock()
+    made = editor(Model(), deadline_s=0.05)
+    with pytest.raises(TimeoutError):
+        await made.stream(EDIT, lambda text: clock.sleep(3600.0))
+    assert told(made, "streaming") == []
+    assert made.reach.answers
 
 
 # --- a deadline reaches a call that blocks ---

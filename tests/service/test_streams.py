@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 import aiohttp
 import orjson
 import pytest
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 
 from harness.clock import MonotonicClock
 from harness.prompt import Prompt
@@ -100,6 +100,22 @@ async def test_a_client_that_leaves_in_mid_stream() -> None:
         await until(lambda: model.cancelled == 1)
         await until(lambda: service.editor.admission.in_flight == 0)
         assert not service.requests
+
+
+async def test_a_client_that_is_found_gone_while_writing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def send(*_: object) -> None:
+        raise ClientConnectionResetError("gone")
+
+    monkeypatch.setattr("harness.service.streams.Events.send", send)
+    model = Model(piece=10)
+    async with served(model) as (session, service):
+        async with session.post(STREAM, json=BODY):
+            pass
+        assert model.cancelled == 1
+        assert f'route="{STREAM}",status="499"' in service.metrics.text().decode()
+    assert not caplog.messages  # which is nothing that anybody has to know
 
 
 async def test_a_slow_reader_holds_the_model_back() -> None:
