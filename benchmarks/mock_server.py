@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 SOURCE = Path(__file__).with_suffix(".c")
+STOP_S = 20
 TRUTH = np.dtype([(name, "<f8") for name in ("arrived", "first", "last", "end", "tokens")])
 
 
@@ -28,7 +29,7 @@ def build() -> Path:
     if not program.exists():
         fresh = program.with_suffix(f".{os.getpid()}")
         flags = ["-O2", "-Wall", "-Wextra", "-Werror"]
-        subprocess.run([compiler, *flags, "-o", fresh, SOURCE], check=True)
+        subprocess.run([compiler, *flags, "-o", fresh, SOURCE], check=True, timeout=60)
         fresh.rename(program)
     return program
 
@@ -48,6 +49,10 @@ def running(*options: str, log: Path | None = None, core: int | None = None) -> 
             yield process.stdout.readline().removeprefix("listening on ").strip()
         finally:
             process.terminate()
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def read_truth(log: Path) -> npt.NDArray[np.void]:

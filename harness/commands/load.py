@@ -16,6 +16,7 @@ from harness.load.engine import ClosedLoop
 from harness.load.session import Load, Options, Progress, begin, open_load, run
 from harness.load.slo import Held, parse_slo
 from harness.load.trace import read_trace
+from harness.records import ANSWERED
 
 if TYPE_CHECKING:
     from harness.scenario import Scenario
@@ -65,6 +66,8 @@ def _load(args: argparse.Namespace, options: Options, folder: Path) -> int:
         return INTERRUPTED
     if not found["validity"]["valid"]:
         return INVALID
+    if not any(found["outcomes"][outcome] for outcome in ANSWERED):
+        return REFUTED
     return OK if found["slo"] is None else HELD[found["slo"]["held"]]
 
 

@@ -83,6 +83,8 @@ def prepare(
     if model is not None and api != "openai":
         raise InputError(f"--model is for --api openai, not for {api}")
     server = find_server(url)
+    if api != "openai":
+        server.reach()
     if api == "openai":
         form: Form | None = "completion_stream" if stream else "completion"
         kind: Stream | None = "openai" if stream else None

@@ -27,16 +27,16 @@ def check_client(
     offered: float | None,
     achieved: float,
     whole: bool,
-    tolerance_s: float = LEAST_S,
+    tolerance_s: float = 0.0,
 ) -> list[Validity]:
     """Every check of a run. ``offered``, ``achieved``: requests per second (offered None: closed
     loop); ``whole``: the run was not interrupted.
 
-    Delays are held against 1 % of the median response time, or ``tolerance_s`` if that is more.
+    Delays are held against 1 % of the median response time, or ``tolerance_s`` or 2 ms if more.
     """
     answered = observed.times("response")
     median = float(np.median(answered)) if answered.size else 0.0
-    limit = max(tolerance_s, TIME_SHARE * median)
+    limit = max(LEAST_S, tolerance_s, TIME_SHARE * median)
     issued = observed.issue_delay[~np.isnan(observed.issue_delay)]
     checks = [
         _at_most("issue_delay_p99", _p99(issued), limit, "s", f"{_LATE}: {_LESS}"),

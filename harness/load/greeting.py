@@ -7,6 +7,8 @@ import http.client
 import json
 import os
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -36,19 +38,37 @@ class Server:
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, object]:
         """Status and JSON (None: none) of one request. Raises InputError when nobody answers."""
+        headers = dict(self.headers)
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        where = f"{self.host}:{self.port}{path}"
+        with self._connection(where) as connection:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            data = response.read()
+        if response.status in (401, 403):
+            state = f"the key in {KEY_VARIABLE} was refused" if self.key else "it wants a key"
+            raise InputError(f"{where}: {response.status}: {state}; set {KEY_VARIABLE}")
+        try:
+            return response.status, json.loads(data)
+        except (ValueError, RecursionError):
+            return response.status, None
+
+    def reach(self) -> None:
+        """Connect, and send nothing. Raises InputError when nobody answers, or none to trust."""
+        with self._connection(f"{self.host}:{self.port}") as connection:
+            connection.connect()
+
+    @contextmanager
+    def _connection(self, where: str) -> Iterator[http.client.HTTPConnection]:
+        """A connection; what goes wrong with it becomes an InputError about ``where``."""
         connection = (
             http.client.HTTPConnection(self.host, self.port, timeout=LOOK_S)
             if self.tls is None
             else http.client.HTTPSConnection(self.host, self.port, timeout=LOOK_S, context=self.tls)
         )
-        headers = dict(self.headers)
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        where = f"{self.host}:{self.port}{path}"
         try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            data = response.read()
+            yield connection
         except ssl.SSLCertVerificationError as error:
             raise InputError(f"{where}: not to be trusted: {error.verify_message}") from error
         except (OSError, http.client.HTTPException) as error:
@@ -57,13 +77,6 @@ class Server:
             raise InputError(f"{where}: {why}") from error
         finally:
             connection.close()
-        if response.status in (401, 403):
-            state = f"the key in {KEY_VARIABLE} was refused" if self.key else "it wants a key"
-            raise InputError(f"{where}: {response.status}: {state}; set {KEY_VARIABLE}")
-        try:
-            return response.status, json.loads(data)
-        except (ValueError, RecursionError):
-            return response.status, None
 
     def first_model(self, base: str) -> str:
         """The model to ask for when none was named: the first that ``base``/models lists."""

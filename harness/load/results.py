@@ -10,7 +10,7 @@ from harness.load import intervals
 from harness.load.arrivals import Floats
 from harness.load.columns import Columns, Failure
 from harness.load.engine import ClientHealth, LoadResult
-from harness.load.fitness import LEAST_S, check_client
+from harness.load.fitness import check_client
 from harness.load.judging import Ruling, good, rule
 from harness.load.observed import Observed
 from harness.load.slo import Target, overall
@@ -24,14 +24,14 @@ QUANTILES = (0.5, 0.95, 0.99)
 class Asked:
     """What was asked for. ``workload`` is shown as it is; ``window_s``: seconds over which an open
     loop was to send its requests; None for a closed one. ``tolerance_s``: by how much the client's
-    own delays may spoil the times.
+    own delays may spoil the times, where that is more than ``fitness`` allows anyhow.
     """
 
     target: str
     workload: Mapping[str, Any]
     window_s: float | None
     targets: tuple[Target, ...] = ()
-    tolerance_s: float = LEAST_S
+    tolerance_s: float = 0.0
 
 
 def figures(asked: Asked, result: LoadResult, observed: Observed) -> dict[str, Any]:

@@ -4,7 +4,7 @@ What is needed only after the load is imported after it, so that the first reque
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,12 +83,11 @@ def run(
     options: Options,
     writer: RunWriter,
     progress: Progress,
-    tolerance_s: float | None = None,
+    tolerance_s: float = 0.0,
 ) -> Loaded:
     """Run one load, judge its answers, keep records and figures. Raises InputError.
 
-    ``tolerance_s``: the least delay of the client that makes the run invalid; None: as a run for
-    its figures has it.
+    ``tolerance_s``: see ``results.Asked``.
     """
     spool = writer.folder / SPOOL if options.scenarios else None
     try:
@@ -111,9 +110,8 @@ def run(
 
 
 def _evaluate(
-    load: Load, options: Options, result: LoadResult, folder: Path, tolerance_s: float | None
+    load: Load, options: Options, result: LoadResult, folder: Path, tolerance_s: float
 ) -> Loaded:
-    from harness.load.fitness import LEAST_S
     from harness.load.observed import observe
     from harness.load.recording import Played, write_answers, write_records
     from harness.load.results import Asked, figures
@@ -132,7 +130,5 @@ def _evaluate(
     write_records(folder, played)
     if read is not None:
         write_answers(folder, played, read)
-    asked = Asked(work.url, {"text": load.text}, load.window_s, options.targets)
-    if tolerance_s is not None:
-        asked = replace(asked, tolerance_s=max(LEAST_S, tolerance_s))
+    asked = Asked(work.url, {"text": load.text}, load.window_s, options.targets, tolerance_s)
     return Loaded(result, observed, figures(asked, result, observed))

@@ -64,7 +64,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def _slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether this machine is quiet enough to measure on is not what these tests ask."""
     monkeypatch.setattr(fitness, "LEAST_S", 5.0)
-    monkeypatch.setattr("harness.load.results.LEAST_S", 5.0)
     monkeypatch.setattr(fitness, "CPU_SHARE", 10.0)
     monkeypatch.setattr(fitness, "ACHIEVED_SHARE", 0.5)
 
@@ -175,8 +174,8 @@ def test_finds_the_capacity_of_the_simulator(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with simulator(tmp_path, total=0.05, more="capacity = 4") as url:
-        args = (url, "--find-capacity", "--rate", 40, "--arrival", "constant", "--duration", 0.6)
-        code, found = figures(capsys, *args, "--slo", "p50<0.5s", out=tmp_path / "run")
+        args = (url, "--find-capacity", "--rate", 70, "--arrival", "constant", "--duration", 0.5)
+        code, found = figures(capsys, *args, "--slo", "p50<0.15s", out=tmp_path / "run")
     assert code == 0
     assert found["capacity"]["limit"] == "server"
     # The loop of the simulator adds a little to the 50 ms that a call takes.
@@ -264,6 +263,9 @@ def test_urls_and_folders_that_cannot_be_right(
         error = capsys.readouterr().err
         assert says in error
         assert "secret" not in error
+    nobody = closed.removesuffix("v1")
+    assert load(nobody, "--api", "get", "--users", 1, out=tmp_path / "run") == 2
+    assert "is the server running?" in capsys.readouterr().err
     full = tmp_path / "full"
     args = (url, "--users", 1, "--requests", 2)
     assert load(*args, out=full) == 0
@@ -273,6 +275,17 @@ def test_urls_and_folders_that_cannot_be_right(
     full.write_text("")
     assert load(*args, out=full) == 2
     assert "is not a folder" in capsys.readouterr().err
+
+
+def test_a_run_without_any_answer_has_not_succeeded(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = url.removesuffix("v1") + "nowhere"
+    args = (nowhere, "--api", "get", "--users", 1, "--requests", 3)
+    assert load(*args, out=tmp_path / "run") == 1
+    shown = capsys.readouterr().out
+    assert "http_4xx 3" in shown
+    assert "No request was answered." in shown
 
 
 def test_the_key_is_sent_and_written_nowhere(
