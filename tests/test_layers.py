@@ -23,7 +23,7 @@ LAYERS = """
     checks
     scenario
     prompt edits
-    store
+    packing store
     trials
     monitor environment
     limits
@@ -45,7 +45,7 @@ LAYERS = """
     load
     report
     service
-    demo
+    demo locust_support
     commands
     cli
     __main__
