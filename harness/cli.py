@@ -220,10 +220,18 @@ def _add_report(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser = _command(
         commands,
         "report",
-        "Make summary.json and index.html again, from the records alone.",
+        "Make the report again, from the records alone; of several runs, their comparison.",
         "harness report reports/demo --lang ko",
     )
-    parser.add_argument("run", metavar="RUN", help="folder of a run")
+    parser.add_argument(
+        "runs", nargs="+", metavar="RUN", help="folder of a run; the others against the first"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("html", "md", "ipynb"),
+        default="html",
+        help="page (default), Markdown for a pull request, or a notebook",
+    )
     parser.add_argument("--lang", choices=("en", "ko"), default="en", help="of the report")
     parser.set_defaults(handler="report")
 

@@ -164,13 +164,23 @@ def read_run(folder: Path) -> Run:
         folder,
         manifest,
         list(_lines(folder / RECORDS, rec.trial_from_dict)),
-        list(_lines(folder / BLOCKS, rec.block_from_dict)),
+        read_blocks(folder),
     )
+
+
+def read_blocks(folder: Path) -> list[rec.BlockRecord]:
+    """The stretches of a run's blocks. Raises InputError."""
+    return list(_lines(folder / BLOCKS, rec.block_from_dict))
 
 
 def read_answers(folder: Path) -> list[rec.Answer]:
     """The reply texts of a run. Raises InputError."""
-    return list(_lines(folder / ANSWERS, rec.answer_from_dict))
+    return list(each_answer(folder))
+
+
+def each_answer(folder: Path) -> Iterator[rec.Answer]:
+    """The reply texts of a run, one after the other. Raises InputError."""
+    return _lines(folder / ANSWERS, rec.answer_from_dict)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -200,8 +210,10 @@ def _line(record: Any) -> bytes:
         return text.encode("utf-8", "replace") + b"\n"
 
 
-def _lines(path: Path, read: Callable[[dict[str, Any]], T]) -> Iterator[T]:
-    """Every whole line of a file; a last one without its newline is torn."""
+def whole_lines(path: Path) -> Iterator[bytes]:
+    """Every whole line of a file, none of one that does not exist; a last line without its newline
+    is torn. Raises InputError.
+    """
     if not path.exists():
         return
     try:
@@ -209,13 +221,17 @@ def _lines(path: Path, read: Callable[[dict[str, Any]], T]) -> Iterator[T]:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     with file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                yield read(orjson.loads(line))
-            except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
-                raise InputError(f"{path}: line {number}: not a record: {error!r}") from error
+        for line in file:
+            if line.endswith(b"\n"):
+                yield line
+
+
+def _lines(path: Path, read: Callable[[dict[str, Any]], T]) -> Iterator[T]:
+    for number, line in enumerate(whole_lines(path), start=1):
+        try:
+            yield read(orjson.loads(line))
+        except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: line {number}: not a record: {error!r}") from error
 
 
 def _mend(path: Path) -> None:

@@ -3,7 +3,6 @@
 Every report shows these figures and computes none of its own.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -11,21 +10,24 @@ from typing import Any
 import numpy as np
 
 from harness import validity
-from harness.records import OUTCOMES, BlockRecord, TrialRecord
+from harness.packing import NONE, Bools
+from harness.records import OUTCOMES, BlockRecord
 from harness.stats import compare, estimate
 from harness.stats import sample as sm
 from harness.store import Run
+from harness.trials import Recorded, Trials
 
 CONFIDENCE = 0.95
 BLOCK_MEASURES: tuple[sm.BlockMeasure, ...] = ("makespan", "throughput")
 
 
-def summarise(run: Run) -> dict[str, Any]:
+def summarise(run: Run | Recorded) -> dict[str, Any]:
     """The figures of a run, as design and README document them. Times in seconds."""
-    manifest = run.manifest
+    recorded = Recorded.of(run)
+    manifest, trials = recorded.manifest, recorded.trials
     target = _target(manifest)
     arms: list[str] = manifest["arms"]
-    checks = validity.check_run(run.records, run.blocks, planned=manifest["planned_trials"])
+    checks = validity.check_run(trials, run.blocks, planned=manifest["planned_trials"])
     return {
         "schema": manifest["schema"],
         "run": {
@@ -38,16 +40,16 @@ def summarise(run: Run) -> dict[str, Any]:
             "baseline": manifest["baseline"],
             "scenarios": len(manifest["scenarios"]),
             "planned_trials": manifest["planned_trials"],
-            "recorded_trials": len(run.records),
-            "warmup_trials": sum(record.warmup for record in run.records),
+            "recorded_trials": len(trials),
+            "warmup_trials": int(trials.warmup.sum()),
             "segments": len(manifest["segments"]),
             "started": manifest["segments"][0]["started"] if manifest["segments"] else None,
             "environment": manifest["environment"],
         },
-        "pipelines": {arm: _pipeline(run, arm, target) for arm in arms},
-        "client_error_s": _spread(validity.client_errors(run.records)),
+        "pipelines": {arm: _pipeline(recorded, arm, target) for arm in arms},
+        "client_error_s": _spread(validity.client_errors(trials)),
         "comparisons": _with_holm(
-            [row for arm in arms[1:] for row in _compare(run.records, arms[0], arm, target)]
+            [row for arm in arms[1:] for row in _compare(trials, arms[0], arm, target)]
         ),
         "validity": {
             "valid": all(check.ok for check in checks),
@@ -64,36 +66,27 @@ def _target(manifest: dict[str, Any]) -> float | None:
     return target * float((manifest["provider"] or {}).get("time_scale") or 1.0)
 
 
-def _pipeline(run: Run, arm: str, target: float | None) -> dict[str, Any]:
-    mine = [record for record in run.records if record.pipeline == arm and not record.warmup]
-    outcomes = Counter(record.outcome for record in mine)
-    right = sm.successes(mine, arm)
+def _pipeline(run: Recorded, arm: str, target: float | None) -> dict[str, Any]:
+    trials = run.trials
+    mine = ~trials.warmup & (trials.pipeline.codes == trials.pipeline.code(arm))
+    ended = np.bincount(trials.outcome[mine], minlength=len(OUTCOMES)).tolist()
+    right = sm.successes(trials, arm)
     rate = estimate.proportion(right.k, right.n, CONFIDENCE)
     return {
-        "trials": len(mine),
-        "outcomes": {name: outcomes.get(name, 0) for name in OUTCOMES},
+        "trials": int(mine.sum()),
+        "outcomes": dict(zip(OUTCOMES, ended, strict=True)),
         "success": {"k": right.k, "n": right.n, "rate": rate.point, "ci95": _ci(rate)},
-        "response_time_s": _times(sm.sample(mine, arm, "response_time")),
-        "service_time_s": _times(sm.sample(mine, arm, "service_time")),
-        "ttft_s": _times(sm.sample(mine, arm, "ttft")),
-        "throughput_per_s": _per_block(run.records, arm, "throughput", None),
-        "goodput_per_s": _per_block(run.records, arm, "goodput", target),
-        "makespan_s": _per_block(run.records, arm, "makespan", None),
-        "tokens": _tokens(mine),
-        "errors": dict(
-            Counter(record.error.type for record in mine if record.error is not None).most_common()
-        ),
-        "malformed": dict(
-            Counter(
-                record.malformed.reason for record in mine if record.malformed is not None
-            ).most_common()
-        ),
-        "failed_checks": dict(
-            Counter(
-                check.id for record in mine for check in record.checks if not check.ok
-            ).most_common()
-        ),
-        "attempts": sum(len(record.attempts) for record in mine),
+        "response_time_s": _times(sm.sample(trials, arm, "response_time")),
+        "service_time_s": _times(sm.sample(trials, arm, "service_time")),
+        "ttft_s": _times(sm.sample(trials, arm, "ttft")),
+        "throughput_per_s": _per_block(trials, arm, "throughput", None),
+        "goodput_per_s": _per_block(trials, arm, "goodput", target),
+        "makespan_s": _per_block(trials, arm, "makespan", None),
+        "tokens": _tokens(trials, mine),
+        "errors": trials.error.counts(mine),
+        "malformed": trials.malformed.counts(mine),
+        "failed_checks": trials.failed.counts(mine[trials.failed_of]),
+        "attempts": int(trials.attempts[mine].sum()),
         "resources": _resources([block for block in run.blocks if block.pipeline == arm]),
     }
 
@@ -121,32 +114,33 @@ def _times(sample: sm.Sample) -> dict[str, Any] | None:
         "p99": p99.point,
         "max": float(x.max()),
         "ci95": {"mean": _ci(mean), "p50": _ci(p50), "p95": _ci(p95), "p99": _ci(p99)},
-        "excluded": sample.excluded,
+        "excluded": {why: n for why, n in sample.excluded.items() if why != "warmup"},
         "warnings": warnings,
     }
 
 
 def _per_block(
-    records: Sequence[TrialRecord], arm: str, measure: sm.BlockMeasure, target: float | None
+    trials: Trials, arm: str, measure: sm.BlockMeasure, target: float | None
 ) -> dict[str, Any] | None:
-    values = sm.block_values(records, arm, measure, target=target)
+    values = sm.block_values(trials, arm, measure, target=target)
     if not values.n:
         return None
     found = estimate.mean(values.values, CONFIDENCE)
     return {"n": found.n, "mean": found.point, "ci95": _ci(found), "excluded": values.excluded}
 
 
-def _tokens(records: Sequence[TrialRecord]) -> dict[str, Any] | None:
+def _tokens(trials: Trials, mine: Bools) -> dict[str, Any] | None:
     """Tokens of all calls of the trials that the server counted; None when it counted none."""
-    counted = [record.usage for record in records if record.usage is not None]
-    if not counted:
+    counted = trials.tokens[mine & (trials.tokens[:, 0] != NONE)]
+    if not len(counted):
         return None
-    cached = [usage.cached for usage in counted if usage.cached is not None]
+    prompt, completion, cached = counted.T
+    known = cached != NONE
     return {
         "n": len(counted),
-        "prompt": sum(usage.prompt for usage in counted),
-        "completion": sum(usage.completion for usage in counted),
-        "cached": sum(cached) if cached else None,
+        "prompt": int(prompt.sum()),
+        "completion": int(completion.sum()),
+        "cached": int(cached[known].sum()) if known.any() else None,
     }
 
 
@@ -165,10 +159,10 @@ def _resources(blocks: Sequence[BlockRecord]) -> dict[str, Any]:
 
 
 def _compare(
-    records: Sequence[TrialRecord], baseline: str, candidate: str, target: float | None
+    trials: Trials, baseline: str, candidate: str, target: float | None
 ) -> list[dict[str, Any]]:
     """What the candidate changes against the baseline, one row for each estimand."""
-    pairs = sm.pairs(records, baseline, candidate)
+    pairs = sm.pairs(trials, baseline, candidate)
     found = [
         (pairs, compare.gm_ratio(pairs, CONFIDENCE)),
         (pairs, compare.mean_ratio(pairs, CONFIDENCE)),
@@ -177,7 +171,7 @@ def _compare(
     if target is not None:
         measures.append("goodput")
     for measure in measures:
-        grouped = sm.block_pairs(records, baseline, candidate, measure, target=target)
+        grouped = sm.block_pairs(trials, baseline, candidate, measure, target=target)
         found.append((grouped, compare.block_ratio(grouped, CONFIDENCE, measure)))
     return [
         {

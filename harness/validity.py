@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.records import Attempt, BlockRecord, TrialRecord
+from harness.records import BlockRecord, TrialRecord
+from harness.trials import Floats, Records, Trials
 
 LEAST_SLIP_S = 0.010
 SLIP_SHARE = 0.01
@@ -37,38 +38,28 @@ def slip(record: TrialRecord) -> float | None:
     return max(0.0, record.attempts[0].due - record.eligible)
 
 
-def client_errors(records: Sequence[TrialRecord]) -> list[float]:
+def client_errors(records: Records) -> list[float]:
     """Client's time less the simulator's own time of each call, in seconds; empty without one."""
-    return [
-        error
-        for record in records
-        if not record.warmup
-        for attempt in record.attempts
-        if (error := _client_error(attempt)) is not None
-    ]
-
-
-def _client_error(attempt: Attempt) -> float | None:
-    if attempt.sim is None or attempt.sent is None or attempt.done is None:
-        return None
-    return attempt.done - attempt.sent - attempt.sim.total_s
+    trials = Trials.of(records)
+    found: list[float] = trials.client_error[~trials.warmup[trials.client_error_of]].tolist()
+    return found
 
 
 def check_run(
-    records: Sequence[TrialRecord], blocks: Sequence[BlockRecord], *, planned: int | None
+    records: Records, blocks: Sequence[BlockRecord], *, planned: int | None
 ) -> list[Validity]:
     """The checks of a run. ``planned``: trials it should have (None: not known)."""
-    kept = [record for record in records if not record.warmup]
-    times = [time for record in kept if (time := record.response_time) is not None]
-    limit = max(LEAST_SLIP_S, SLIP_SHARE * float(np.median(times)) if times else 0.0)
-    slips = [value for record in kept if (value := slip(record)) is not None]
+    trials = Trials.of(records)
+    kept = ~trials.warmup
+    times, slips = _known(trials.response_time[kept]), _known(trials.slip[kept])
+    limit = max(LEAST_SLIP_S, SLIP_SHARE * float(np.median(times)) if times.size else 0.0)
     stretches = [block for block in blocks if not block.warmup]
     lags = [lag for block in stretches for lag in block.lag_s]
     wall = sum(block.ended - block.started for block in stretches)
     cpu = sum(block.cpu_s for block in stretches)
-    answered = [record for record in kept if record.outcome != "cancelled"]
-    unanswered = sum(not record.answered for record in answered)
-    done = sum(record.outcome != "cancelled" for record in records)
+    ended = ~trials.ended("cancelled")
+    counted = int((kept & ended).sum())
+    unanswered = int((kept & ended & ~trials.answered).sum())
     checks = [
         _at_most(
             "schedule_slip_p99",
@@ -93,7 +84,7 @@ def check_run(
         ),
         _at_most(
             "unanswered_share",
-            unanswered / len(answered) if answered else None,
+            unanswered / counted if counted else None,
             UNANSWERED_SHARE,
             "of trials",
             "too many trials got no answer for latency to mean much: see the errors",
@@ -103,8 +94,8 @@ def check_run(
         checks.append(
             Validity(
                 "complete",
-                done >= planned,
-                float(done),
+                int(ended.sum()) >= planned,
+                float(ended.sum()),
                 float(planned),
                 "trials",
                 "the run was interrupted: go on with --resume",
@@ -113,8 +104,13 @@ def check_run(
     return checks
 
 
-def _p99(values: Sequence[float]) -> float | None:
-    return float(np.quantile(values, 0.99)) if values else None
+def _p99(values: Sequence[float] | Floats) -> float | None:
+    return float(np.quantile(values, 0.99)) if len(values) else None
+
+
+def _known(values: Floats) -> Floats:
+    known: Floats = values[~np.isnan(values)]
+    return known
 
 
 def _at_most(name: str, value: float | None, limit: float, unit: str, remedy: str) -> Validity:

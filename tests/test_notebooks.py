@@ -1,6 +1,7 @@
 """The notebooks run from top to bottom, and are stored without results."""
 
 import ast
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +14,16 @@ from harness.claims import VerdictName
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 CLAIM = "claim-15-percent"
+FIGURES = {
+    CLAIM: 2,
+    "quick-start": 2,
+    "concurrency-and-capacity": 2,
+    "quality-against-speed": 3,
+    "load-test-with-locust": 1,
+}
+SHORT = 140  # lines of code: what is longer belongs into the package
+SHOWS = ("plt.show()", ".set_caption(")
+HANGUL = re.compile("[가-힣]")
 
 
 def read(path: Path) -> Any:  # nbformat has no types
@@ -34,7 +45,31 @@ def outputs(notebook: Any, mime: str) -> list[str]:
 
 
 def test_there_are_notebooks() -> None:
-    assert CLAIM in [path.stem for path in NOTEBOOKS]
+    assert {path.stem for path in NOTEBOOKS} == FIGURES.keys()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_is_simulated_says_so(path: Path) -> None:
+    notebook = read(path)
+    assert "simulated" in notebook.cells[0].source
+    assert "시뮬레이션" in notebook.cells[0].source
+    if path.stem != CLAIM:
+        for cell in code_cells(notebook):
+            if any(text in cell.source for text in SHOWS):
+                assert "SIMULATED" in cell.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_figures_come_with_what_to_look_for(path: Path) -> None:
+    notebook = read(path)
+    if path.stem != CLAIM:
+        assert sum(len(cell.source.splitlines()) for cell in code_cells(notebook)) <= SHORT
+        before = ""
+        for cell in notebook.cells:
+            if "plt.show()" in cell.source:
+                assert "**Look at**" in before
+                assert HANGUL.search(cell.source)
+            before = cell.source if cell.cell_type == "markdown" else before
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -65,6 +100,7 @@ def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
         if output.get("name") == "stderr"
     ]
     assert warned == []
+    assert len(outputs(notebook, "image/png")) == FIGURES[path.stem]
     if path.stem == CLAIM:
         check_claim(notebook)
 
@@ -80,4 +116,3 @@ def check_claim(notebook: Any) -> None:
     assert "there **12 % to 35 %** of the time" in said
     assert said.count("measured: async against sync") == len(verdicts)
     assert said.count("측정: sync 대비 async") == len(verdicts)
-    assert len(outputs(notebook, "image/png")) == 2

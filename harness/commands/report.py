@@ -4,13 +4,18 @@ import argparse
 import json
 from pathlib import Path
 
+from harness.errors import InputError
 from harness.exit_codes import OK
-from harness.report.publish import publish
+from harness.report.publish import publish, report
 
 
 def main(args: argparse.Namespace) -> int:
-    """Make the report of a recorded run again."""
-    folder = Path(args.run)
-    summary = publish(folder, args.lang)
-    print(json.dumps(summary, ensure_ascii=False) if args.json else folder / "index.html")
+    """Make the report of recorded runs: of one, or of several against the first."""
+    folders = [Path(run) for run in args.runs]
+    if args.json:
+        if len(folders) > 1 or args.format != "html":
+            raise InputError("--json: is for the HTML report of one run; see also harness compare")
+        print(json.dumps(publish(folders[0], args.lang), ensure_ascii=False))
+    else:
+        print(report(folders, args.format, args.lang))
     return OK

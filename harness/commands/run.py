@@ -11,7 +11,7 @@ from harness.config import RunConfig
 from harness.errors import InputError
 from harness.execute import record
 from harness.exit_codes import INTERRUPTED, INVALID, OK
-from harness.report.progress import show_progress
+from harness.report.progress import show_run
 from harness.report.publish import publish
 from harness.report.terminal import print_summary
 from harness.scenario import shipped_dir
@@ -28,7 +28,7 @@ def main(args: argparse.Namespace) -> int:
     else:
         session = new_session({"scenarios": [str(shipped_dir())], **given})
         writer = RunWriter.create(folder, session.manifest(["harness", *sys.argv[1:]]))
-    with writer, show_progress(session, quiet=args.json) as progress:
+    with writer, show_run(session, folder, quiet=args.json, lang=args.lang) as progress:
         try:
             whole = session.already >= session.total or run_loop(record(session, writer, progress))
         finally:

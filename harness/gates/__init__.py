@@ -46,7 +46,8 @@ def check_gates(
     ``line``: c of the verdict on the scale of ``estimate``: a log ratio, or points for success.
     ``baseline``: None for a claim of one arm's value. ``aa``: an arm and its twin. ``slots``: arm
     → trials at once, 1 for a serial one. ``treatment``: arm → a fingerprint of its provider's
-    settings. ``replay``: None if there was none, which does not hold. ``workload``: None is the closed one. Raises KeyError for an arm without slots or treatment.
+    settings. ``replay``: None if there was none, which does not hold. ``workload``: None is the
+    closed one. Raises KeyError for an arm without slots or treatment.
     """
     arms = dict.fromkeys(arm for arm in (baseline, candidate, *(aa or ())) if arm is not None)
     trials: dict[str, list[TrialRecord]] = {arm: [] for arm in arms}

@@ -9,7 +9,8 @@ from harness.report.facts import again
 from harness.report.markup import Html, tag
 from harness.report.tables import definitions
 from harness.report.words import Words
-from harness.store import RECORDS, Run
+from harness.store import RECORDS
+from harness.trials import Recorded
 
 
 def environment(summary: Summary, words: Words) -> Html:
@@ -27,7 +28,7 @@ def environment(summary: Summary, words: Words) -> Html:
     )
 
 
-def reproduce(run: Run, summary: Summary, words: Words) -> Html:
+def reproduce(run: Recorded, summary: Summary, words: Words) -> Html:
     """The command, the seed, and what identifies the records."""
     status = run.manifest["status"]
     pairs = [
@@ -48,7 +49,7 @@ def reproduce(run: Run, summary: Summary, words: Words) -> Html:
     )
 
 
-def _records(run: Run) -> Html:
+def _records(run: Recorded) -> Html:
     """The file of the records with its SHA-256, by which a reader knows it again."""
     path = run.folder / RECORDS
     if not path.exists():

@@ -1,14 +1,10 @@
 """Each figure with its title, what it shows, and its data as a table."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
 
-from harness.records import ANSWERED, OUTCOMES, TrialRecord
+from harness.records import ANSWERED, OUTCOMES
 from harness.report import digits
 from harness.report.comparison import Summary, candidates, change_figure
-from harness.report.facts import simulated_label
-from harness.report.figures.canvas import Look, looks
 from harness.report.figures.checks import MOST_ROWS, checks_figure
 from harness.report.figures.effect import Effect, effect_figure
 from harness.report.figures.outcomes import outcomes_figure
@@ -21,48 +17,23 @@ from harness.report.figures.timeline import (
     stretches,
     timeline_figure,
 )
-from harness.report.markup import Html, tag
+from harness.report.markup import Html
+from harness.report.more_exhibits import over_time, pairs
+from harness.report.scene import Scene
 from harness.report.table import Cell, Figure, bounds, change, measured, pointer
-from harness.report.tables import plain_table
-from harness.report.words import Words
 from harness.stats.sample import sample
 
 MOST_TIMELINE_ROWS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Exhibits:
-    """Draws the figures of one run. ``records``: all of the run."""
-
-    summary: Summary
-    records: Sequence[TrialRecord]
-    words: Words
-
-    @property
-    def arms(self) -> list[str]:
-        return list(self.summary["pipelines"])
-
-    @property
-    def baseline(self) -> str:
-        name: str = self.summary["run"]["baseline"]
-        return name
-
-    @property
-    def looks(self) -> dict[str, Look]:
-        return looks(self.arms, self.baseline)
-
-    @property
-    def names(self) -> dict[str, str]:
-        """What the arms are called: the second run of the baseline says that it is one."""
-        again = f"{self.baseline}@aa"
-        name = self.words("label.aa", baseline=self.baseline)
-        return {arm: name if arm == again else arm for arm in self.arms}
+class Exhibits(Scene):
+    """Draws the figures of one run."""
 
     def all(self) -> Html:
         """Every figure, in the order of the page."""
-        parts = [self.spread(), self.tail(), self.timeline(), self.outcomes(), self.checks()]
-        first = [self.effect()] if candidates(self.summary) else []
-        return Html("".join([*first, *parts]))
+        compared = [self.effect(), pairs(self)] if candidates(self.summary) else []
+        times = [self.spread(), self.tail(), over_time(self)]
+        return Html("".join([*compared, *times, self.timeline(), self.outcomes(), self.checks()]))
 
     def effect(self) -> Html:
         words, found = self.words, candidates(self.summary)
@@ -83,7 +54,7 @@ class Exhibits:
             if key in known
         ]
         title = words("heading.effect", baseline=self.baseline)
-        axis = self._timed(words("axis.change", baseline=self.baseline))
+        axis = self.timed(words("axis.change", baseline=self.baseline))
         svg = effect_figure(effects, self.names, self.looks, axis, title)
         reasons = [c.reason for e in effects for c in e.changes.values() if c.reason]
         missing = words("figure.effect_none", reason=reasons[0] if reasons else "—")
@@ -98,7 +69,7 @@ class Exhibits:
             if (key := row["estimand"]) in metrics
         ]
         head = [words(f"table.{name}") for name in ("metric", "change", "blocks", "dropped")]
-        return self._exhibit("effect", title, svg, words("figure.effect"), missing, head, rows)
+        return self.exhibit("effect", title, svg, words("figure.effect"), missing, head, rows)
 
     def spread(self) -> Html:
         words = self.words
@@ -114,7 +85,7 @@ class Exhibits:
         row = measured(words("table.median"), shown, medians, factor, strict=True)
         spreads = {}
         for arm in self.arms:
-            values = factor * sample(self.records, arm).values
+            values = factor * sample(self.trials, arm).values
             cell, figure = row.cells[arm], medians[arm]
             ended = self.summary["pipelines"][arm]["outcomes"]
             lost = [o for o in OUTCOMES if o not in ANSWERED and ended[o]]
@@ -129,7 +100,7 @@ class Exhibits:
                 if cell.text
                 else "",
             )
-        axis = self._timed(words("axis.response", unit=shown))
+        axis = self.timed(words("axis.response", unit=shown))
         title = words("heading.spread")
         svg = spread_figure(spreads, self.looks, axis, title)
         head = [
@@ -139,11 +110,11 @@ class Exhibits:
         ]
         rows = [[self.names[arm], spreads[arm].values.size, row.cells[arm]] for arm in self.arms]
         missing = words("figure.spread_none")
-        return self._exhibit("spread", title, svg, words("figure.spread"), missing, head, rows)
+        return self.exhibit("spread", title, svg, words("figure.spread"), missing, head, rows)
 
     def tail(self) -> Html:
         words = self.words
-        samples = {arm: sample(self.records, arm).values for arm in self.arms}
+        samples = {arm: sample(self.trials, arm).values for arm in self.arms}
         most = max((values.size for values in samples.values()), default=0)
         largest = [float(values.max()) for values in samples.values() if values.size]
         factor, unit = digits.time_unit(largest)
@@ -156,8 +127,8 @@ class Exhibits:
         text = words("figure.tail", least=LEAST_BEYOND)
         missing = words("figure.tail_none", needed=LEAST_N, n=most)
         if not curves:
-            return self._exhibit("tail", title, None, text, missing, [], [])
-        axes = (words("axis.percentile"), self._timed(words("axis.response", unit=shown)))
+            return self.exhibit("tail", title, None, text, missing, [], [])
+        axes = (words("axis.percentile"), self.timed(words("axis.response", unit=shown)))
         svg = tail_figure(curves, self.names, self.looks, axes, title)
         head = [words("table.percentile"), *(self.names[arm] for arm in curves)]
         places = digits.row_places([float(c.values[-1]) for c in curves.values()], ())
@@ -172,22 +143,22 @@ class Exhibits:
             for p in (0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
             if any(p <= c.p[-1] for c in curves.values())
         ]
-        return self._exhibit("tail", title, svg, text, missing, head, rows)
+        return self.exhibit("tail", title, svg, text, missing, head, rows)
 
     def timeline(self) -> Html:
         words, title = self.words, self.words("heading.timeline")
-        block = representative_block(self.records, self.arms)
+        block = representative_block(self.trials, self.arms)
         if block is None:
             missing = words("figure.timeline_none")
-            return self._exhibit("timeline", title, None, "", missing, [], [])
-        found = stretches(self.records, block, self.arms)
-        axis, unit = self._timed(words("axis.since")), words("unit.s")
+            return self.exhibit("timeline", title, None, "", missing, [], [])
+        found = stretches(self.trials, block, self.arms)
+        axis, unit = self.timed(words("axis.since")), words("unit.s")
         lengths = {
             arm: words.amount(digits.number(stretch.length, 2), unit)
             for arm, stretch in found.items()
         }
         svg = timeline_figure(found, self.names, self.looks, axis, title, lengths)
-        size = max(len(stretch.bars) for stretch in found.values())
+        size = max(stretch.trials for stretch in found.values())
         text = words("figure.timeline", block=block, baseline=self.baseline, n=size)
         if size > MOST_BARS or any(stretch.lanes > MOST_LANES for stretch in found.values()):
             text += " " + words("figure.timeline_part", lanes=MOST_LANES, bars=MOST_BARS)
@@ -202,7 +173,7 @@ class Exhibits:
             for bar in stretch.bars
         ][:MOST_TIMELINE_ROWS]
         head = [words(f"table.{name}") for name in names]
-        return self._exhibit("timeline", title, svg, text, "", head, rows)
+        return self.exhibit("timeline", title, svg, text, "", head, rows)
 
     def outcomes(self) -> Html:
         words, title = self.words, self.words("heading.outcomes")
@@ -224,7 +195,7 @@ class Exhibits:
         ]
         head = [words("table.pipeline"), *called.values()]
         missing = words("figure.outcomes_none")
-        return self._exhibit("outcomes", title, svg, words("figure.outcomes"), missing, head, rows)
+        return self.exhibit("outcomes", title, svg, words("figure.outcomes"), missing, head, rows)
 
     def checks(self) -> Html:
         words, title = self.words, self.words("heading.checks")
@@ -242,36 +213,7 @@ class Exhibits:
             text += " " + words("figure.checks_more", n=MOST_ROWS, all=len(counts))
         head = [words("table.check"), *(self.names[arm] for arm in self.arms)]
         rows = [[check, *found.values()] for check, found in counts.items()]
-        return self._exhibit("checks", title, svg, text, words("figure.checks_none"), head, rows)
+        return self.exhibit("checks", title, svg, text, words("figure.checks_none"), head, rows)
 
     def _arms(self) -> list[tuple[str, Summary]]:
         return list(self.summary["pipelines"].items())
-
-    def _timed(self, text: str) -> str:
-        """The title of an axis of times, with the label of a simulated run."""
-        label = simulated_label(self.summary, self.words)
-        return f"{text} ({label})" if label else text
-
-    def _exhibit(
-        self,
-        ident: str,
-        title: str,
-        svg: Html | None,
-        text: str,
-        missing: str,
-        head: Sequence[str],
-        rows: Sequence[Sequence[object]],
-    ) -> Html:
-        """A figure with its caption and table; without a drawing, the reason why."""
-        heading = tag("h3", title, id=f"{ident}-title")
-        if svg is None:
-            return tag("figure", heading, tag("p", missing, class_="missing"), id=ident)
-        return tag(
-            "figure",
-            heading,
-            tag("figcaption", text),
-            tag("div", svg, class_="drawing"),
-            plain_table(head, rows, self.words, name=title),
-            id=ident,
-            aria_labelledby=f"{ident}-title",
-        )

@@ -60,6 +60,12 @@ def check_text(check: Mapping[str, Any], words: Words) -> tuple[str, str, str, s
     return name, known, words.amount(digits.significant(factor * limit, 3), shown), part
 
 
+def remedy(summary: Summary, check: Mapping[str, Any], words: Words) -> str:
+    """What to do about a broken check; the checks of a load have remedies of their own."""
+    name = f"load_{check['name']}" if "load" in summary else check["name"]
+    return words.remedy(name, check["remedy"])
+
+
 def broken_text(check: Mapping[str, Any], words: Words) -> str:
     """A broken check in one line: what it measured, and the limit."""
     name, value, limit, part = check_text(check, words)

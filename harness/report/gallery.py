@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from harness.edits import read_story
-from harness.records import Answer, CheckResult, TrialRecord
+from harness.records import OUTCOMES, Answer, CheckResult, TrialRecord
 from harness.report.markup import Html, join, tag, text
 from harness.report.tables import definitions
 from harness.report.words import Words
-from harness.store import Run, read_answers
+from harness.store import each_answer
 from harness.story import Field, Story, StoryError, fields, parse_story
+from harness.trials import Ints, Recorded
 
-MOST_TRIALS = 60
+MOST_TRIALS, LEAST_OF_GROUP = 60, 3
 MOST_CHECKS = 6
 MOST_CHARS = 600  # of a value or an excerpt
 SHOWN = ("wrong", "malformed", "error", "dropped")
@@ -28,60 +31,90 @@ class Gallery:
     stories (``story``, ``reference``) of the scenarios.
     """
 
-    run: Run
+    run: Recorded
     words: Words
 
     @cached_property
-    def failures(self) -> list[TrialRecord]:
-        """All failed trials that count, by outcome, kind of failure, scenario and arm."""
-        found = [r for r in self.run.records if not r.warmup and r.outcome in SHOWN]
-        return sorted(
-            found,
-            key=lambda r: (SHOWN.index(r.outcome), _kind(r), r.scenario, r.pipeline, r.repeat),
-        )
+    def groups(self) -> dict[tuple[str, str], Ints]:
+        """Failed trials that count, by outcome and kind of failure; in each by scenario and arm."""
+        trials = self.run.trials
+        place = np.full(len(OUTCOMES), len(SHOWN))
+        place[[OUTCOMES.index(name) for name in SHOWN]] = np.arange(len(SHOWN))
+        rows = np.flatnonzero(~trials.warmup & (place[trials.outcome] < len(SHOWN)))
+        rows = rows[
+            np.lexsort(
+                (trials.repeat[rows], trials.pipeline.codes[rows], trials.scenario.codes[rows])
+            )
+        ]
+        names = ("", *trials.kind.names)
+        found = {}
+        for outcome in SHOWN:
+            ended = rows[trials.outcome[rows] == OUTCOMES.index(outcome)]
+            kinds = trials.kind.codes[ended] + 1  # NONE is "", before all others
+            for kind in sorted(np.unique(kinds).tolist(), key=names.__getitem__):
+                found[outcome, names[kind]] = ended[kinds == kind]
+        return found
+
+    @cached_property
+    def shown(self) -> dict[tuple[str, str], list[TrialRecord]]:
+        """As many failures as the page has room for, some of each group, spread over it."""
+        share = max(LEAST_OF_GROUP, MOST_TRIALS // max(1, len(self.groups)))
+        found = {}
+        for group, rows in self.groups.items():
+            step = max(1.0, rows.size / share)
+            places = (int(i * step) for i in range(min(share, rows.size)))
+            found[group] = [self.run.trials.record(int(rows[place])) for place in places]
+        return found
 
     @cached_property
     def replies(self) -> dict[str, Answer]:
         """The last edit reply of each trial that is shown or may serve as an example."""
-        wanted = {r.trial for r in (*self.shown, *self._examples.values())}
+        shown = (record for trials in self.shown.values() for record in trials)
+        wanted = {r.trial for r in (*shown, *self._examples.values())}
+        if not wanted:
+            return {}
         return {
             answer.trial: answer
-            for answer in read_answers(self.run.folder)
+            for answer in each_answer(self.run.folder)
             if answer.trial in wanted and answer.call == "edit"
         }
 
     @cached_property
-    def shown(self) -> list[TrialRecord]:
-        """As many failures as the page has room for, the same share of each group."""
-        step = max(1.0, len(self.failures) / MOST_TRIALS)
-        places = (int(i * step) for i in range(MOST_TRIALS))
-        return [self.failures[i] for i in places if i < len(self.failures)]
-
-    @cached_property
     def _examples(self) -> dict[str, TrialRecord]:
-        """A right trial of each scenario, warm-up or not."""
-        return {r.scenario: r for r in reversed(self.run.records) if r.outcome == "ok"}
+        """A right trial of each scenario that is shown, warm-up or not."""
+        trials = self.run.trials
+        right = np.flatnonzero(trials.ended("ok"))
+        codes, first = np.unique(trials.scenario.codes[right], return_index=True)
+        wanted = {record.scenario for found in self.shown.values() for record in found}
+        return {
+            name: trials.record(int(right[at]))
+            for code, at in zip(codes.tolist(), first.tolist(), strict=True)
+            if (name := trials.scenario.names[code]) in wanted
+        }
 
     def html(self) -> Html:
         """The section: a count, then the trials by group, each folded."""
-        words, count = self.words, len(self.failures)
+        words = self.words
+        count = sum(rows.size for rows in self.groups.values())
+        shown = sum(map(len, self.shown.values()))
         parts = [tag("h2", words("heading.failures"))]
         if not count:
             parts.append(tag("p", words("failures.none")))
-        elif count > len(self.shown):
+        elif count > shown:
             command = f"harness show {shlex.quote(str(self.run.folder))}"
-            line = words("failures.shown", shown=len(self.shown), all=count)
+            line = words("failures.shown", shown=f"{shown:,}", all=f"{count:,}")
             parts.append(tag("p", line, " ", tag("code", command)))
         else:
             parts.append(tag("p", words("failures.all_shown", all=count)))
-        groups: dict[tuple[str, str], list[TrialRecord]] = {}
-        for record in self.shown:
-            groups.setdefault((record.outcome, _kind(record)), []).append(record)
-        for (outcome, kind), trials in groups.items():
-            named = words.known(f"{outcome}.{kind}", kind)
+        for (outcome, kind), trials in self.shown.items():
+            named = words.known(f"{outcome}.{kind}", words.known(f"kind.{kind}", kind))
             title = words(f"outcome.{outcome}") + (f": {named}" if named else "")
-            parts.append(tag("h3", title, tag("span", f" {len(trials)}", class_="count")))
+            total = self.groups[outcome, kind].size
+            parts.append(tag("h3", title, tag("span", f" {total:,}", class_="count")))
             parts += [self._trial(record) for record in trials]
+            if total > len(trials):
+                more = words("failures.more", n=f"{total - len(trials):,}")
+                parts.append(tag("p", more, class_="small"))
         return tag("section", *parts, id="failures", class_="failures")
 
     def _trial(self, record: TrialRecord) -> Html:
@@ -91,7 +124,7 @@ class Gallery:
             tag("b", record.scenario),
             tag("span", record.pipeline),
             tag("span", words("failures.repeat", n=record.repeat)),
-            _glimpse(record),
+            self._glimpse(record),
         ]
         parts = [
             tag("h4", words("failures.request")),
@@ -100,16 +133,29 @@ class Gallery:
         parts += self._wrong(record) if record.checks else self._unanswered(record)
         return tag("details", tag("summary", join(line, " ")), *parts, class_="failure")
 
+    def _said(self, why: str | None) -> str:
+        """A reason, which the records have in English, in the language of the page."""
+        return "—" if not why else self.words.translated(why, "why")
+
+    def _glimpse(self, record: TrialRecord) -> Html | None:
+        """What is wrong, in a few words for the folded line."""
+        failed = next((check for check in record.checks if not check.ok), None)
+        if failed is not None:
+            return tag("span", f"{failed.id}: {self._said(failed.why)}", class_="glimpse")
+        cause = record.malformed.why if record.malformed else None
+        why = record.error.message if record.error and not cause else cause
+        return tag("span", self._said(why), class_="glimpse") if why else None
+
     def _unanswered(self, record: TrialRecord) -> Iterator[Html]:
         """Why there is no story, and where the reply breaks off or begins."""
         words = self.words
         yield tag("h4", words("failures.problem"))
         if record.error is not None:
             kind = words.known(f"error.{record.error.type}", record.error.type)
-            yield tag("p", tag("b", kind), ": ", record.error.message)
+            yield tag("p", tag("b", kind), ": ", self._said(record.error.message))
         if record.malformed is not None:
             kind = words.known(f"malformed.{record.malformed.reason}", record.malformed.reason)
-            yield tag("p", tag("b", kind), ": ", record.malformed.why)
+            yield tag("p", tag("b", kind), ": ", self._said(record.malformed.why))
         yield from self._calls(record)
         reply = self.replies.get(record.trial)
         if reply is None or not reply.text.strip():
@@ -167,7 +213,7 @@ class Gallery:
             yield join([" · ", tag("code", check.field)])
         if check.proxy:
             yield join([" ", tag("span", self.words("failures.proxy"), class_="badge")])
-        yield f": {check.why or '—'}"
+        yield f": {self._said(check.why)}"
 
     def _values(
         self,
@@ -201,25 +247,6 @@ class Gallery:
         reply = self.replies.get(record.trial)
         found = None if reply is None else read_story(reply.text)
         return found if isinstance(found, Story) else None
-
-
-def _kind(record: TrialRecord) -> str:
-    """What kind of failure it is: the first failed check's, the reason, the error's type."""
-    if record.malformed is not None:
-        return record.malformed.reason
-    if record.error is not None:
-        return record.error.type
-    return next((check.kind for check in record.checks if not check.ok), "")
-
-
-def _glimpse(record: TrialRecord) -> Html | None:
-    """What is wrong, in a few words for the folded line."""
-    why = record.malformed.why if record.malformed else record.error.message if record.error else ""
-    for check in record.checks:
-        if not check.ok:
-            why = f"{check.id}: {check.why}"
-            break
-    return tag("span", why, class_="glimpse") if why else None
 
 
 def _story(data: Any) -> Story | None:

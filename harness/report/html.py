@@ -9,11 +9,13 @@ from harness.report.exhibits import Exhibits
 from harness.report.facts import simulated_label
 from harness.report.figures.canvas import looks
 from harness.report.gallery import Gallery
+from harness.report.loading import section as load_section
 from harness.report.markup import Html, join, tag
 from harness.report.opening import conclusion, header, validity
 from harness.report.tables import comparison_table, swatch
 from harness.report.words import Words, language
 from harness.store import Run
+from harness.trials import Recorded
 
 _SECTIONS = {
     "result": "conclusion",
@@ -24,22 +26,25 @@ _SECTIONS = {
     "environment": "environment",
     "reproduce": "reproduce",
 }
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"  # the page loads nothing
+# The page loads nothing; densities are images within it.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def page(run: Run, summary: dict[str, Any], lang: str) -> str:
+def page(run: Run | Recorded, summary: dict[str, Any], lang: str) -> str:
     """``index.html`` of a run, in ``lang`` ("en" or "ko"). Raises ValueError for another one."""
     words = Words(language(lang))
+    run = Recorded.of(run)
     body = tag(
         "main",
         header(summary, words),
         conclusion(summary, run.folder, words),
         validity(summary, words),
+        load_section(summary, words) if "load" in summary else None,
         _comparison(summary, words),
         tag(
             "section",
             tag("h2", words("heading.figures")),
-            Exhibits(summary, run.records, words).all(),
+            Exhibits(summary, run, words).all(),
             id="figures",
         ),
         Gallery(run, words).html(),

@@ -4,9 +4,9 @@ import datetime
 import shlex
 from pathlib import Path
 
-from harness.report import digits
+from harness.report import digits, loading
 from harness.report.comparison import Summary, candidates, change_figure
-from harness.report.facts import broken_text, check_text, progress, simulated_label
+from harness.report.facts import broken_text, check_text, progress, remedy, simulated_label
 from harness.report.figures.canvas import looks
 from harness.report.markup import Html, fill, options, tag
 from harness.report.table import Figure, bounds, change, pointer
@@ -23,11 +23,14 @@ def header(summary: Summary, words: Words) -> Html:
         words("meta.provider", provider=config["provider"]),
         words("meta.model", model=provider["model"]) if provider.get("model") else None,
         words("meta.scenarios", n=run["scenarios"]),
-        words("meta.repeats", n=config["repeats"]),
+        words("meta.repeats", n=config["repeats"]) if "load" not in summary else None,
         words("meta.counted", n=run["recorded_trials"] - run["warmup_trials"]),
-        words("meta.warmup", n=run["warmup_trials"]),
-        words("meta.concurrency", n=config["concurrency"]),
-        words("meta.workload", workload=config["workload"]),
+        words("meta.warmup", n=run["warmup_trials"]) if "load" not in summary else None,
+        words("meta.concurrency", n=config["concurrency"]) if config["concurrency"] else None,
+        words(
+            "meta.workload",
+            workload=words.known(f"workload.{config['workload']}", config["workload"]),
+        ),
     ]
     made = run["started"] and words("meta.made", when=_minute(run["started"]))
     label = simulated_label(summary, words)
@@ -61,7 +64,7 @@ def _simulated(summary: Summary, label: str, words: Words) -> Html:
 def conclusion(summary: Summary, folder: Path, words: Words) -> Html:
     """One statement per candidate; of a run that is not valid, none, and why."""
     title = tag("h2", words("heading.conclusion"))
-    parts = [_unfinished(summary, folder, words)]
+    parts = [None if "load" in summary else _unfinished(summary, folder, words)]
     counted = any(figures["trials"] for figures in summary["pipelines"].values())
     broken = [check for check in summary["validity"]["checks"] if not check["ok"]]
     if not counted:
@@ -70,6 +73,8 @@ def conclusion(summary: Summary, folder: Path, words: Words) -> Html:
         title = tag("h2", words("sentence.no_conclusion"))
         reasons = [tag("li", broken_text(check, words)) for check in broken]
         parts += [tag("p", words("sentence.invalid"), class_="lead"), tag("ul", *reasons)]
+    elif "load" in summary:
+        parts += loading.statement(summary, words)
     elif arms := candidates(summary):
         arms.sort(key=lambda arm: arm.endswith("@aa"))
         parts += [_statement(summary, arm, words) for arm in arms]
@@ -170,7 +175,7 @@ def validity(summary: Summary, words: Words) -> Html:
     for i, check in enumerate(checks):
         name, value, limit, part = check_text(check, words)
         state = "holds" if check["ok"] else "broken"
-        bound = "of" if check["name"] == "complete" else "at_most"
+        bound = {"complete": "of", "achieved_share": "at_least"}.get(check["name"], "at_most")
         figure = Figure(check["value"], pointer("validity", "checks", i, "value"))
         items.append(
             tag(
@@ -190,9 +195,7 @@ def validity(summary: Summary, words: Words) -> Html:
                 ),
                 None
                 if check["ok"]
-                else tag(
-                    "span", options(words.remedy(check["name"], check["remedy"])), class_="remedy"
-                ),
+                else tag("span", options(remedy(summary, check, words)), class_="remedy"),
                 class_=state,
             )
         )

@@ -36,21 +36,26 @@ def comparison_table(
     table = tag(
         "table", tag("thead", head), *bodies, class_="comparison", style=f"--arms: {len(headers)}"
     )
-    return _scrolling(table, words("heading.comparison"))
+    return scrolling(table, words("heading.comparison"))
 
 
 def plain_table(
-    head: Sequence[str], rows: Sequence[Sequence[object]], words: Words, *, name: str
+    head: Sequence[str], rows: Sequence[Sequence[object]], words: Words, name: str
 ) -> Html:
     """The data of a figure, folded away; the first cell of a row is its heading."""
-    table = tag(
+    table = simple_table(head, rows)
+    summary = tag("summary", words("heading.data"))
+    return tag("details", summary, scrolling(table, f"{words('heading.data')}: {name}"))
+
+
+def simple_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Html:
+    """A table as it is; the first cell of a row is its heading."""
+    return tag(
         "table",
         tag("thead", tag("tr", *(tag("th", text, scope="col") for text in head))),
         tag("tbody", *(_plain_row(row) for row in rows)),
         class_="plain",
     )
-    summary = tag("summary", words("heading.data"))
-    return tag("details", summary, _scrolling(table, f"{words('heading.data')}: {name}"))
 
 
 def definitions(
@@ -115,6 +120,6 @@ def _beside(reason: str | None) -> Html | None:
     return tag("span", reason, class_="reason") if reason else None
 
 
-def _scrolling(table: Html, name: str) -> Html:
+def scrolling(table: Html, name: str) -> Html:
     """Wide tables scroll by themselves, with the keyboard too, and never widen the page."""
     return tag("div", table, class_="scroll", tabindex="0", role="region", aria_label=name)

@@ -20,10 +20,21 @@ def texts() -> dict[str, tuple[str, str]]:
     here = Path(__file__).parent
     return {
         f"{section}.{name}": (pair[0], pair[1])
-        for file in ("words.toml", "claims.toml")
+        for file in ("words.toml", "claims.toml", "comparing.toml", "reasons.toml")
         for section, names in tomllib.loads((here / file).read_text("utf-8")).items()
         for name, pair in names.items()
     }
+
+
+@cache
+def _patterns(section: str) -> list[tuple[str, re.Pattern[str]]]:
+    """The keys of a section with the English text of each as a pattern, most specific first."""
+    found = []
+    for key, (english, _) in texts().items():
+        if key.partition(".")[0] == section:
+            pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+?)", re.escape(english))
+            found.append((key, re.compile(pattern, re.DOTALL)))
+    return found
 
 
 def language(lang: str) -> Lang:
@@ -57,6 +68,25 @@ class Words:
     def remedy(self, check: str, english: str) -> str:
         """What to do when a validity check is broken; ``english`` is what the check itself says."""
         return english if self.lang == "en" else self.known(f"remedy.{check}", english)
+
+    def translated(self, text: str, *sections: str) -> str:
+        """An English text of the figures, by its pattern in one of ``sections``, in this language;
+        what stands in its placeholders likewise. As it is where no pattern fits.
+        """
+        if self.lang == LANGS[0]:
+            return text
+        for section in sections:
+            for key, pattern in _patterns(section):
+                if match := pattern.fullmatch(text):
+                    parts = {
+                        name: "; ".join(
+                            self.translated(part, f"{section}_part", section)
+                            for part in found.split("; ")
+                        )
+                        for name, found in match.groupdict().items()
+                    }
+                    return self(key, **parts)
+        return text
 
     def reason(self, warning: str, *, blocks: bool = False) -> str:
         """A warning of an estimate, which is English, in this language; ``blocks``: its n counts

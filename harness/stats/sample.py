@@ -5,18 +5,18 @@ by block, scenario and repeat. The caller's data are neither sorted nor changed.
 seconds. Over 300 lines: trials, blocks and pairs are left out by the same rules, kept in one place.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from harness.records import TrialRecord
-
-Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[np.int64]
+from harness.packing import Bools
+from harness.records import OUTCOMES
+from harness.trials import Floats as Floats  # both are of use wherever samples are
+from harness.trials import Ints as Ints
+from harness.trials import Records, Trials
 
 Measure = Literal["response_time", "service_time", "ttft"]
 BlockMeasure = Literal["makespan", "throughput", "goodput"]
@@ -24,8 +24,12 @@ BlockMeasure = Literal["makespan", "throughput", "goodput"]
 DROPPED = ("missing", "unanswered", "not_measured")
 """Reasons by which a pair is lost to a failure rather than left out by design."""
 
-_Key: TypeAlias = tuple[int, str, int]
-_Reading: TypeAlias = float | str  # a value, or the reason why there is none
+# Why a reading has no value; 0: it has one.
+_REASONS = (
+    *("", "missing", "warmup", "cut_block", "partial", "incomplete", "not_measured"),
+    *("unanswered", *OUTCOMES),
+)
+_REASON = {name: code for code, name in enumerate(_REASONS)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +137,7 @@ class Successes:
 
 
 def sample(
-    records: Iterable[TrialRecord],
+    records: Records,
     pipeline: str,
     measure: Measure = "response_time",
     *,
@@ -144,29 +148,26 @@ def sample(
     ``timeouts_as_inf``: a trial that ended in a time-out counts as +∞ instead of being left out;
     for quantiles only.
     """
-    found: list[tuple[_Key, float]] = []
-    excluded: Counter[str] = Counter()
-    for record in records:
-        if record.pipeline != pipeline:
-            continue
-        reading = _reading(record, measure, timeouts_as_inf)
-        if isinstance(reading, str):
-            excluded[reading] += 1
-        else:
-            found.append((_key(record), reading))
-    found.sort()
+    trials = Trials.of(records)
+    found = _readings(trials, pipeline, measure, timeouts_as_inf)
+    kept = found.reasons == 0
+    rows, values = found.rows[kept], found.values[kept]
+    order = np.lexsort(
+        (values, trials.repeat[rows], trials.scenario.codes[rows], trials.block[rows])
+    )
+    rows = rows[order]
     return Sample(
         pipeline,
         measure,
-        _frozen([value for _, value in found]),
-        _frozen_ints([key[0] for key, _ in found]),
-        tuple(key[1] for key, _ in found),
-        dict(excluded),
+        _frozen(values[order]),
+        _frozen_ints(trials.block[rows]),
+        _named(trials, rows),
+        _tally(found.reasons),
     )
 
 
 def pairs(
-    records: Iterable[TrialRecord],
+    records: Records,
     baseline: str,
     candidate: str,
     measure: Measure = "response_time",
@@ -179,21 +180,26 @@ def pairs(
     of blocks with records (of any pipeline) in more than one segment. Raises ValueError when a
     pipeline has the same trial twice in a whole block. ``timeouts_as_inf`` as in ``sample``.
     """
-    kept = list(records)
-    cut = cut_blocks(kept)
-    sides: tuple[dict[_Key, _Reading], dict[_Key, _Reading]] = ({}, {})
-    for record in kept:
-        for side, name in zip(sides, (baseline, candidate), strict=True):
-            if record.pipeline == name:
-                key = _key(record)
-                if key in side and record.block not in cut:
-                    raise ValueError(f"{name} has trial {key} twice")
-                side[key] = _reading(record, measure, timeouts_as_inf)
-    return _paired(*sides, cut)
+    trials = Trials.of(records)
+    cut = trials.cut_blocks
+    sides = [_readings(trials, name, measure, timeouts_as_inf) for name in (baseline, candidate)]
+    keys = _keys(trials)
+    for name, side in zip((baseline, candidate), sides, strict=True):
+        whole = side.rows[~np.isin(trials.block[side.rows], cut)]
+        _, first, counts = np.unique(keys[whole], return_index=True, return_counts=True)
+        if counts.size and counts.max() > 1:
+            twice = int(whole[first[counts > 1].min()])
+            key = (
+                int(trials.block[twice]),
+                trials.scenario.names[trials.scenario.codes[twice]],
+                int(trials.repeat[twice]),
+            )
+            raise ValueError(f"{name} has trial {key} twice")
+    return _paired(trials, keys, sides[0], sides[1], cut)
 
 
 def block_values(
-    records: Iterable[TrialRecord],
+    records: Records,
     pipeline: str,
     measure: BlockMeasure,
     *,
@@ -206,18 +212,20 @@ def block_values(
     runs to the last end of any trial. ``goodput``: the same for trials that are ok and have a
     response time of at most ``target`` seconds (None: ok suffices).
     """
-    kept = list(records)
-    cut = cut_blocks(kept)
-    found = _block_readings(kept, pipeline, measure, target, cut)
-    excluded = Counter(value for value in found.values() if isinstance(value, str))
-    good = {b: v for b, v in sorted(found.items()) if not isinstance(v, str)}
+    trials = Trials.of(records)
+    found = _block_readings(trials, pipeline, measure, target, trials.cut_blocks)
+    kept = found.reasons == 0
     return BlockSample(
-        pipeline, measure, _frozen(list(good.values())), _frozen_ints(list(good)), dict(excluded)
+        pipeline,
+        measure,
+        _frozen(found.values[kept]),
+        _frozen_ints(trials.block[found.rows[kept]]),
+        _tally(found.reasons),
     )
 
 
 def block_pairs(
-    records: Iterable[TrialRecord],
+    records: Records,
     baseline: str,
     candidate: str,
     measure: BlockMeasure,
@@ -225,137 +233,159 @@ def block_pairs(
     target: float | None = None,
 ) -> Pairs:
     """``block_values`` of two pipelines, paired by block; one side missing drops the pair."""
-    kept = list(records)
-    cut = cut_blocks(kept)
-    a, b = (
-        {(block, "", 0): value for block, value in found.items()}
-        for found in (
-            _block_readings(kept, name, measure, target, cut) for name in (baseline, candidate)
-        )
-    )
-    return _paired(a, b, cut)
+    trials = Trials.of(records)
+    cut = trials.cut_blocks
+    a, b = (_block_readings(trials, name, measure, target, cut) for name in (baseline, candidate))
+    found = _paired(trials, trials.block, a, b, cut)
+    return replace(found, scenarios=("",) * found.n)
 
 
-def successes(
-    records: Iterable[TrialRecord], pipeline: str, *, target: float | None = None
-) -> Successes:
+def successes(records: Records, pipeline: str, *, target: float | None = None) -> Successes:
     """Count right answers; with ``target``, only those within that many seconds (goodput)."""
-    tallies: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    excluded: Counter[str] = Counter()
-    for record in records:
-        if record.pipeline != pipeline:
-            continue
-        if record.warmup or record.outcome == "cancelled":
-            excluded["warmup" if record.warmup else "cancelled"] += 1
-            continue
-        tally = tallies[record.scenario]
-        tally[0] += _good(record, target)
-        tally[1] += 1
-    by_scenario = {name: (k, n) for name, (k, n) in sorted(tallies.items())}
+    trials = Trials.of(records)
+    mine = trials.pipeline.codes == trials.pipeline.code(pipeline)
+    cancelled = trials.ended("cancelled") & ~trials.warmup
+    kept = mine & ~trials.warmup & ~cancelled
+    scenarios = trials.scenario
+    n = np.bincount(scenarios.codes[kept], minlength=len(scenarios.names))
+    good = kept & _good(trials, target)
+    k = np.bincount(scenarios.codes[good], minlength=len(scenarios.names))
+    excluded = {
+        "warmup": int((mine & trials.warmup).sum()),
+        "cancelled": int((mine & cancelled).sum()),
+    }
     return Successes(
         pipeline,
-        sum(k for k, _ in by_scenario.values()),
-        sum(n for _, n in by_scenario.values()),
-        by_scenario,
-        dict(excluded),
+        int(k.sum()),
+        int(n.sum()),
+        {name: (int(k[i]), int(n[i])) for i, name in enumerate(scenarios.names) if n[i]},
+        {reason: count for reason, count in excluded.items() if count},
     )
 
 
-def cut_blocks(records: Iterable[TrialRecord]) -> frozenset[int]:
+def cut_blocks(records: Records) -> frozenset[int]:
     """Blocks with records of more than one segment: a resume cut them in half."""
-    segments: dict[int, set[int]] = defaultdict(set)
-    for record in records:
-        segments[record.block].add(record.segment)
-    return frozenset(block for block, found in segments.items() if len(found) > 1)
+    return frozenset(Trials.of(records).cut_blocks.tolist())
 
 
-def _key(record: TrialRecord) -> _Key:
-    return record.block, record.scenario, record.repeat
+@dataclass(frozen=True, slots=True, eq=False)
+class _Readings:
+    """One reading each of some trials: ``rows``, where a trial stands (of a block: any of its
+    trials); ``values``, NaN where ``reasons``, which are codes of _REASONS, is not 0.
+    """
+
+    rows: Ints
+    values: Floats
+    reasons: Ints
 
 
-def _reading(record: TrialRecord, measure: Measure, timeouts_as_inf: bool) -> _Reading:
-    if record.warmup:
-        return "warmup"
-    if not record.answered:
-        timed_out = record.error is not None and record.error.type == "timeout"
-        return np.inf if timeouts_as_inf and timed_out else record.outcome
-    value: float | None = getattr(record, measure)
-    return "not_measured" if value is None else value
+def _keys(trials: Trials) -> Ints:
+    """A number for each trial, in the order of block, scenario and repeat."""
+    _, block = trials.blocks
+    repeats, repeat = np.unique(trials.repeat, return_inverse=True)
+    keys: Ints = (block * len(trials.scenario.names) + trials.scenario.codes) * len(
+        repeats
+    ) + repeat
+    return keys
 
 
-def _paired(a: Mapping[_Key, _Reading], b: Mapping[_Key, _Reading], cut: frozenset[int]) -> Pairs:
-    found: list[tuple[_Key, float, float]] = []
-    excluded: Counter[str] = Counter()
-    for key in sorted(a.keys() | b.keys()):
-        x, y = a.get(key, "missing"), b.get(key, "missing")
-        if key[0] in cut:
-            excluded["cut_block"] += 1
-        elif isinstance(x, str) or isinstance(y, str):
-            excluded[_pair_reason({value for value in (x, y) if isinstance(value, str)})] += 1
-        else:
-            found.append((key, x, y))
+def _readings(trials: Trials, pipeline: str, measure: Measure, timeouts_as_inf: bool) -> _Readings:
+    rows = np.flatnonzero(trials.pipeline.codes == trials.pipeline.code(pipeline))
+    values: Floats = getattr(trials, measure)[rows]
+    lost = ~trials.answered[rows]
+    reasons = np.where(np.isnan(values), _REASON["not_measured"], 0)
+    reasons[lost] = trials.outcome[rows][lost] + _REASON[OUTCOMES[0]]
+    if timeouts_as_inf:
+        late = lost & (trials.error.codes[rows] == trials.error.code("timeout"))
+        values[late], reasons[late] = np.inf, 0
+    reasons[trials.warmup[rows]] = _REASON["warmup"]
+    return _Readings(rows, values, reasons)
+
+
+def _paired(trials: Trials, keys: Ints, a: _Readings, b: _Readings, cut: Ints) -> Pairs:
+    """Readings with the same key, which is one of ``keys`` for each trial."""
+    found, first = np.unique(np.concatenate([keys[a.rows], keys[b.rows]]), return_index=True)
+    rows = np.concatenate([a.rows, b.rows])[first]
+    x, y = (_at(found, keys, side) for side in (a, b))
+    in_cut = np.isin(trials.block[rows], cut)
+    kept = ~in_cut & (x.reasons == 0) & (y.reasons == 0)
+    sides = np.stack([x.reasons, y.reasons])
+    reasons = np.full(found.size, _REASON["unanswered"])
+    unmeasured = np.isin(sides, [0, _REASON["not_measured"]]).all(axis=0)
+    reasons[unmeasured] = _REASON["not_measured"]
+    for name in ("incomplete", "partial", "missing", "warmup"):
+        reasons[(sides == _REASON[name]).any(axis=0)] = _REASON[name]
+    reasons[in_cut] = _REASON["cut_block"]
+    reasons[kept] = 0
     return Pairs(
-        _frozen([x for _, x, _ in found]),
-        _frozen([y for _, _, y in found]),
-        _frozen_ints([key[0] for key, _, _ in found]),
-        tuple(key[1] for key, _, _ in found),
-        dict(excluded),
-        len(cut & {key[0] for key in a.keys() | b.keys()}),
+        _frozen(x.values[kept]),
+        _frozen(y.values[kept]),
+        _frozen_ints(trials.block[rows[kept]]),
+        _named(trials, rows[kept]),
+        _tally(reasons),
+        np.unique(trials.block[rows[in_cut]]).size,
     )
 
 
-def _pair_reason(reasons: set[str]) -> str:
-    for reason in ("warmup", "missing", "partial", "incomplete"):
-        if reason in reasons:
-            return reason
-    return "not_measured" if reasons == {"not_measured"} else "unanswered"
+def _at(wanted: Ints, keys: Ints, side: _Readings) -> _Readings:
+    """The readings of ``side`` in the order of the ``wanted`` keys; the last of several."""
+    values = np.full(wanted.size, np.nan)
+    reasons = np.full(wanted.size, _REASON["missing"])
+    at = np.searchsorted(wanted, keys[side.rows])
+    values[at], reasons[at] = side.values, side.reasons
+    return _Readings(wanted, values, reasons)
 
 
 def _block_readings(
-    records: Sequence[TrialRecord],
-    pipeline: str,
-    measure: BlockMeasure,
-    target: float | None,
-    cut: frozenset[int],
-) -> dict[int, _Reading]:
-    groups: dict[int, dict[str, list[TrialRecord]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        groups[record.block][record.pipeline].append(record)
-    found: dict[int, _Reading] = {}
-    for block, arms in groups.items():
-        if pipeline in arms:
-            size = max(len(trials) for trials in arms.values())
-            found[block] = (
-                "cut_block" if block in cut else _block(arms[pipeline], measure, target, size)
-            )
-    return found
+    trials: Trials, pipeline: str, measure: BlockMeasure, target: float | None, cut: Ints
+) -> _Readings:
+    arms = max(1, len(trials.pipeline.names))
+    blocks, block = trials.blocks
+    sizes = np.bincount(block * arms + trials.pipeline.codes, minlength=blocks.size * arms).reshape(
+        blocks.size, arms
+    )
+    mine = trials.pipeline.codes == trials.pipeline.code(pipeline)
+    of = block[mine]
+
+    def count(which: Bools) -> Ints:
+        counts: Ints = np.bincount(block[mine & which], minlength=blocks.size)
+        return counts
+
+    size, answered = count(mine), count(trials.answered)
+    start, end = np.full(blocks.size, np.inf), np.full(blocks.size, -np.inf)
+    np.minimum.at(start, of, trials.scheduled[mine])
+    np.fmax.at(end, of, trials.done[mine])
+    wall = np.where(np.isfinite(end), end - start, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        done = answered if measure == "throughput" else count(_good(trials, target))
+        values = wall if measure == "makespan" else done / wall
+    reasons = np.zeros(blocks.size, np.int64)
+    reasons[~np.isfinite(end) if measure == "makespan" else wall <= 0] = _REASON["not_measured"]
+    if measure == "makespan":
+        reasons[answered < size] = _REASON["incomplete"]
+    reasons[size < sizes.max(axis=1, initial=0)] = _REASON["partial"]
+    reasons[count(trials.warmup) > 0] = _REASON["warmup"]
+    reasons[np.isin(blocks, cut)] = _REASON["cut_block"]
+    rows = np.zeros(blocks.size, np.int64)
+    rows[of] = np.flatnonzero(mine)
+    kept = size > 0
+    return _Readings(rows[kept], values[kept], reasons[kept])
 
 
-def _block(
-    trials: Sequence[TrialRecord], measure: BlockMeasure, target: float | None, size: int
-) -> _Reading:
-    if any(trial.warmup for trial in trials):
-        return "warmup"
-    if len(trials) < size:
-        return "partial"
-    if measure == "makespan" and not all(trial.answered for trial in trials):
-        return "incomplete"
-    ends = [trial.done for trial in trials if trial.done is not None]
-    wall = max(ends) - min(trial.scheduled for trial in trials) if ends else 0.0
-    if measure == "makespan" and ends:
-        return wall
-    if wall <= 0:
-        return "not_measured"
-    if measure == "throughput":
-        return sum(trial.answered for trial in trials) / wall
-    return sum(_good(trial, target) for trial in trials) / wall
+def _good(trials: Trials, target: float | None) -> Bools:
+    right = trials.ended("ok")
+    if target is None:
+        return right
+    return right & (trials.response_time <= target)
 
 
-def _good(record: TrialRecord, target: float | None) -> bool:
-    if record.outcome != "ok":
-        return False
-    taken = record.response_time
-    return target is None or (taken is not None and taken <= target)
+def _tally(reasons: Ints) -> dict[str, int]:
+    counts = np.bincount(reasons, minlength=len(_REASONS)).tolist()
+    return {name: n for name, n in zip(_REASONS[1:], counts[1:], strict=True) if n}
+
+
+def _named(trials: Trials, rows: Ints) -> tuple[str, ...]:
+    return tuple(map(trials.scenario.names.__getitem__, trials.scenario.codes[rows].tolist()))
 
 
 def _frozen(values: ArrayLike) -> Floats:

@@ -193,3 +193,21 @@ async def test_a_whole_run_side_by_side(tmp_path: Path) -> None:
         "service-edit-scenario-sync",
     }
     assert {r.outcome for r in records} == {"ok"}
+
+
+async def test_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(Model(rightly), token="sesame") as url:
+        for wrong in (None, "other"):
+            if wrong:
+                monkeypatch.setenv("HARNESS_SERVICE_TOKEN", wrong)
+            with pytest.raises(InputError, match="401: wants another token; set HARNESS_SERVICE"):
+                await OverHttp(url).open()
+        monkeypatch.setenv("HARNESS_SERVICE_TOKEN", "sesame")
+        assert (await trial(url))[0].outcome == "ok"
+
+
+def test_a_token_that_no_header_may_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_SERVICE_TOKEN", "비밀")
+    with pytest.raises(InputError, match="holds a character") as refused:
+        OverHttp("http://127.0.0.1:1")
+    assert "비밀" not in str(refused.value)

@@ -7,9 +7,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from harness.report.html import page
-from harness.summary import summarise
-from tests.report.build import whole
+from harness.report.words import LANGS
+from tests.report.pages import PAGES
 
 pytestmark = pytest.mark.browser
 
@@ -23,20 +22,20 @@ FLAGS = [
     "--disable-component-update",
     "--no-first-run",
 ]
-FIGURES = 6
+FIGURES = {"run": 8, "comparison": 1, "load": 5, "capacity": 1}
+"""Drawings on each kind of page, at least."""
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The address of the page in each language."""
-    folder = tmp_path_factory.mktemp("pages")
-    run = whole(folder / "run")
-    summary = summarise(run)
-    found = {}
-    for lang in ("en", "ko"):
-        path = folder / f"{lang}.html"
-        path.write_text(page(run, summary, lang), "utf-8")
-        found[lang] = path.as_uri()
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], str]:
+    """The address of each kind of page in each language."""
+    found: dict[tuple[str, str], str] = {}
+    for kind, make in PAGES.items():
+        for lang in LANGS:
+            folder = tmp_path_factory.mktemp(f"{kind}-{lang}")
+            path = folder / "page.html"
+            path.write_text(make(folder, lang), "utf-8")
+            found[kind, lang] = path.as_uri()
     return found
 
 
@@ -50,28 +49,57 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.mark.parametrize("lang", ["en", "ko"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("kind", PAGES)
+@pytest.mark.parametrize("lang", LANGS)
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
 def test_page(
-    browser: Browser, pages: dict[str, str], width: int, scheme: Literal["dark", "light"], lang: str
+    browser: Browser,
+    pages: dict[tuple[str, str], str],
+    kind: str,
+    lang: str,
+    width: int,
+    scheme: Literal["dark", "light"],
 ) -> None:
+    url = pages[kind, lang]
     context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
     tab = context.new_page()
     problems: list[str] = []
     tab.on("console", lambda message: problems.append(message.text))
     tab.on("pageerror", lambda error: problems.append(str(error)))
-    tab.on("request", lambda r: None if r.url == pages[lang] else problems.append(r.url))
-    tab.goto(pages[lang])
+    tab.on("dialog", lambda dialog: problems.append(dialog.message))
+    tab.on(
+        "request",
+        lambda r: None if r.url == url or r.url.startswith("data:") else problems.append(r.url),
+    )
+    tab.goto(url)
     tab.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-    assert tab.locator("figure svg:visible").count() == FIGURES
-    assert tab.locator("figure svg.narrow:visible").count() == (FIGURES if width == 390 else 0)
+    drawings = tab.locator("figure svg:visible").count()
+    assert drawings >= FIGURES[kind]
+    assert tab.locator("figure svg.narrow:visible").count() == (drawings if width == 390 else 0)
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(20, 23, 26)")
     assert tab.evaluate(OUTSIDE) == []
+    assert tab.evaluate("document.scripts.length") == 0
     assert problems == []
     context.close()
+
+
+def test_the_keyboard_reaches_links_tables_and_folded_parts(
+    browser: Browser, pages: dict[tuple[str, str], str]
+) -> None:
+    tab = browser.new_page()
+    tab.goto(pages["run", "en"])
+    reached = set()
+    for _ in range(40):
+        tab.keyboard.press("Tab")
+        reached.add(tab.evaluate("document.activeElement.tagName"))
+    assert {"A", "DIV", "SUMMARY"} <= reached
+    folded = tab.locator("details").first
+    folded.locator("summary").first.focus()
+    tab.keyboard.press("Enter")
+    assert folded.evaluate("part => part.open")
+    tab.close()
 
 
 # Texts of visible figures that stick out of their drawing by more than a pixel.
@@ -88,10 +116,10 @@ OUTSIDE = """
 """
 
 
-def test_hangul_is_drawn(browser: Browser, pages: dict[str, str]) -> None:
+def test_hangul_is_drawn(browser: Browser, pages: dict[tuple[str, str], str]) -> None:
     """A Hangul syllable has its own shape, not the box of a missing glyph."""
     tab = browser.new_page()
-    tab.goto(pages["ko"])
+    tab.goto(pages["run", "ko"])
     shapes = tab.evaluate(
         """() => ["가", "힣", "\\u{10FFFD}"].map(char => {
             const canvas = document.createElement("canvas");

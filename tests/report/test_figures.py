@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.report.figures.canvas import looks, shorten
-from harness.report.figures.effect import _ticks
+from harness.report.figures.effect import ratio_ticks
 from harness.report.figures.tail import tail_curve
 from harness.report.figures.timeline import representative_block, stretches
 from tests.report.build import trial
@@ -32,7 +32,7 @@ def test_a_tail_stops_where_ten_values_lie_beyond() -> None:
 
 
 def test_ticks_are_symmetric() -> None:
-    ticks = _ticks(1.5, 250)
+    ticks = ratio_ticks(1.5, 250)
     assert [-x for x, _ in reversed(ticks)] == [x for x, _ in ticks]
     assert {"0", "+100", "−50"} <= {text for _, text in ticks}
 

@@ -18,7 +18,8 @@ from harness.planning import plan
 from harness.published import Evidence
 from harness.report.digits import finite, number, significant
 from harness.report.plans import print_plans
-from harness.report.verdicts import evidence, grounds, headline, print_results, write_results
+from harness.report.verdict_words import evidence, grounds, headline
+from harness.report.verdicts import print_results, write_results
 from harness.report.words import LANGS, Lang, Words
 from harness.stats.verdict import Qualifier
 

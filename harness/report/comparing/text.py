@@ -6,19 +6,10 @@ from dataclasses import dataclass
 
 from harness.comparing import Caution, Compared, Facts, Outcome, Result, Row, Ruling
 from harness.report import digits
+from harness.report.words import Words
 
-LABELS = {
-    "gm": "response time, gm",
-    "mean": "response time, mean",
-    "p50": "response time, p50",
-    "p95": "response time, p95",
-    "p99": "response time, p99",
-    "ttft": "TTFT, gm",
-    "makespan": "makespan of a block",
-    "throughput": "throughput",
-    "success": "right answers",
-    "cpu": "CPU per trial",
-}
+ENGLISH = Words("en")
+REASONS = ("comparing_reason", "warning", "reason")
 RESPONSE = ("gm", "mean", "p50", "p95", "p99")  # one unit for all of them
 OPTIONAL = ("ttft", "cpu")  # rows that say nothing where nothing was measured
 WORST: tuple[Outcome, ...] = ("fail", "undecided", "pass")
@@ -43,14 +34,14 @@ class Line:
     notes: tuple[str, ...]
 
 
-def lines(compared: Compared, rulings: Sequence[Ruling]) -> list[Line]:
+def lines(compared: Compared, rulings: Sequence[Ruling], words: Words = ENGLISH) -> list[Line]:
     """The rows of a pipeline that have something to say. ``rulings``: of this pipeline."""
     made = []
     unit = _time_unit([row for row in compared.rows if row.metric in RESPONSE])
     for row in compared.rows:
         mine = [ruling.outcome for ruling in rulings if ruling.gate.metric == row.metric]
         if mine or row.metric not in OPTIONAL or row.change is not None:
-            made.append(_line(row, worst(mine), unit))
+            made.append(_line(row, worst(mine), unit, words))
     return made
 
 
@@ -63,24 +54,40 @@ def worst(outcomes: Sequence[Outcome]) -> str:
     return next((outcome for outcome in WORST if outcome in outcomes), "")
 
 
-def _line(row: Row, gate: str, response: tuple[float, str]) -> Line:
+def _line(row: Row, gate: str, response: tuple[float, str], words: Words) -> Line:
     factor, unit = response if row.metric in RESPONSE else _unit(row)
     levels = [None if value is None else factor * value for value in (row.a, row.b)]
     known = [value for value in levels if value is not None]
     places = digits.row_places(known, ())
     a, b = (NONE if value is None else digits.number(value, places) for value in levels)
     change, interval, reason = None, "", ""
-    notes = [row.hold] if row.hold else []
+    notes = [said(row.hold, words)] if row.hold else []
     if row.change is None or row.lo is None or row.hi is None:
-        reason = row.missing
+        reason = said(row.missing, words)
     else:
         step = digits.row_places((), [(row.lo, row.hi)])
         mark = "~ " if row.lo <= 0 <= row.hi else ""
         change = mark + digits.number(row.change, step, sign=True)
         interval = digits.interval(row.lo, row.hi, step, sign=True)
-        notes += [text for text in row.warnings if text not in notes]
-    label = f"{LABELS[row.metric]}, {unit}"
-    return Line(label, a, b, change, interval, row.counts, gate, reason, tuple(notes))
+        notes += [text for note in row.warnings if (text := said(note, words)) not in notes]
+    shown = words.known(f"unit.{unit.replace(' ', '_')}", unit)
+    label = f"{words(f'comparing.{row.metric}')}, {shown}"
+    counts = words.translated(row.counts, "counts")
+    return Line(label, a, b, change, interval, counts, gate, reason, tuple(notes))
+
+
+def said(text: str, words: Words) -> str:
+    """What a comparison says of a row, in the language of the report."""
+    return "; ".join(_one_said(part, words) for part in text.split("; "))
+
+
+def _one_said(text: str, words: Words) -> str:
+    found = words.translated(text, *REASONS)
+    run, colon, rest = text.partition(": ")
+    if found != text or not colon or run not in ("A", "B", "A and B"):
+        return found
+    which = words("comparing.both_runs") if run == "A and B" else run
+    return f"{which}: {words.translated(rest, *REASONS)}"
 
 
 def _unit(row: Row) -> tuple[float, str]:
@@ -141,54 +148,51 @@ def _gate_unit(ruling: Ruling) -> tuple[float, str]:
 # --- sentences ---
 
 
-def verdict(result: Result) -> str:
+def verdict(result: Result, words: Words = ENGLISH) -> str:
     """The gates in one sentence, and what changed where there are none."""
     rulings, total = result.rulings, len(result.rulings)
     count = {outcome: sum(r.outcome == outcome for r in rulings) for outcome in WORST}
     if result.outcome is None:
-        barred = barring(result)
-        if barred:
-            return f"No conclusion: {barred[0].text}."
+        if barred := barring(result):
+            return words("comparing.no_conclusion", why=doubt(barred[0], words))
         if not result.pipelines:
-            return "No pipeline is in both runs: nothing is compared."
-        return "; ".join(effect(result, compared) for compared in result.pipelines) + "."
+            return words("comparing.nothing")
+        return "; ".join(effect(result, compared, words) for compared in result.pipelines) + "."
     if result.outcome == "pass":
-        return f"Pass: {_all(total)}."
-    rest = [f"{count[o]} {_WORDS[o]}" for o in WORST if count[o] and o != result.outcome]
+        return words("comparing.pass_one" if total == 1 else "comparing.pass_all", n=total)
+    rest = [f"{count[o]} {words(f'ruled.{o}')}" for o in WORST if count[o] and o != result.outcome]
     tail = f"; {', '.join(rest)}" if rest else ""
     decisive = [r for r in rulings if r.outcome == result.outcome]
     names = ", ".join(f"{who(r)} {r.gate.text}" for r in decisive[:NAMED])
-    more = f" and {len(decisive) - NAMED} more" if len(decisive) > NAMED else ""
-    word = "broken" if result.outcome == "fail" else "undecided"
-    head = f"{result.outcome.capitalize()}: {len(decisive)} of {_gates(total)} {word}"
-    return f"{head} ({names}{more}){tail}."
+    if len(decisive) > NAMED:
+        names += words("comparing.and_more", n=len(decisive) - NAMED)
+    key = f"comparing.{result.outcome}" + ("_one" if total == 1 else "")
+    return f"{words(key, n=len(decisive), total=total)} ({names}){tail}."
 
 
-_WORDS = {"fail": "broken", "undecided": "undecided", "pass": "held"}
-
-
-def _gates(total: int) -> str:
-    return f"{total} gate{'' if total == 1 else 's'}"
-
-
-def _all(total: int) -> str:
-    return "the gate holds" if total == 1 else f"all {total} gates hold"
-
-
-def effect(result: Result, compared: Compared) -> str:
+def effect(result: Result, compared: Compared, words: Words = ENGLISH) -> str:
     """What happened to the response time of a pipeline, in words."""
     row = compared.row("gm")
     if row.change is None or row.lo is None or row.hi is None:
-        return f"{compared.name}: change of response time not known ({row.missing})"
+        why = said(row.missing, words)
+        return words("comparing.not_known", name=compared.name, why=why)
     step = digits.row_places((), [(row.lo, row.hi)])
     shown = (
         f"{digits.number(row.change, step, sign=True)} % "
         f"{digits.interval(row.lo, row.hi, step, sign=True)}"
     )
-    word = "slower" if row.lo > 0 else "faster" if row.hi < 0 else "no difference detected"
-    if row.hold or barring(result):
-        word = f"no conclusion ({row.hold})" if row.hold else "no conclusion"
-    return f"{compared.name}: response time {shown}, {word}"
+    word = "slower" if row.lo > 0 else "faster" if row.hi < 0 else "no_difference"
+    conclusion = words(f"comparing.{word}")
+    if row.hold:
+        conclusion = words("comparing.none_since", why=said(row.hold, words))
+    elif barring(result):
+        conclusion = words("comparing.none")
+    return words("comparing.effect", name=compared.name, change=shown, word=conclusion)
+
+
+def doubt(caution: Caution, words: Words = ENGLISH) -> str:
+    """A doubt about a comparison in the language of the report."""
+    return words.translated(caution.text, "caution")
 
 
 def barring(result: Result) -> list[Caution]:
@@ -196,18 +200,21 @@ def barring(result: Result) -> list[Caution]:
     return [caution for caution in result.cautions if caution.bars != "none"]
 
 
-def about(facts: Facts) -> str:
+def about(facts: Facts, words: Words = ENGLISH) -> str:
     """A run in a few words, after its folder."""
-    kind = facts.provider.get("profile") or facts.provider.get("model") or "unknown provider"
-    scale = "" if math.isclose(facts.time_scale, 1) else f" × {facts.time_scale:g}"
-    simulated = f", simulated{scale}" if facts.simulated else ""
-    state = "valid" if facts.valid else "not valid"
-    state = state if facts.status == "complete" else "not complete"
-    return f"{kind}{simulated}, {facts.trials} trials, {state}"
+    kind = facts.provider.get("profile") or facts.provider.get("model")
+    parts = [str(kind or words("comparing.unknown_provider"))]
+    if facts.simulated:
+        scale = "" if math.isclose(facts.time_scale, 1) else f" × {facts.time_scale:g}"
+        parts.append(words("label.simulated") + scale)
+    parts.append(words("comparing.trials", n=facts.trials))
+    state = "valid" if facts.valid else "not_valid"
+    parts.append(words(f"comparing.{state if facts.status == 'complete' else 'not_complete'}"))
+    return ", ".join(parts)
 
 
-def extra(result: Result) -> Iterator[str]:
+def extra(result: Result, words: Words = ENGLISH) -> Iterator[str]:
     """Pipelines that were not compared."""
     for label, other, names in (("A", "B", result.only_a), ("B", "A", result.only_b)):
         if names:
-            yield f"only in {label}, not compared: {', '.join(names)} (not in {other})"
+            yield words("comparing.only", a=label, b=other, names=", ".join(names))

@@ -168,18 +168,24 @@ def drawn(
 
 
 @cache
-def _settings() -> Any:  # keys of rcParams, which the stub lists one by one
-    """Text as text, measured with fonts that have Hangul; no formulas in names."""
+def font_families() -> list[str]:
+    """Families that matplotlib draws with, one with Hangul made known to it."""
     families = ["DejaVu Sans"]
     found = importlib.util.find_spec("koreanize_matplotlib")
     if found is not None and found.origin is not None:
         for path in sorted((Path(found.origin).parent / "fonts").glob("NanumGothic*.ttf")):
             font_manager.fontManager.addfont(path)
         families.append("NanumGothic")
+    return families
+
+
+@cache
+def _settings() -> Any:  # keys of rcParams, which the stub lists one by one
+    """Text as text, measured with fonts that have Hangul; no formulas in names."""
     return {
         "svg.fonttype": "none",
         "svg.hashsalt": "harness",
-        "font.family": families,
+        "font.family": font_families(),
         "text.parse_math": False,
         "axes.unicode_minus": True,
         "hatch.linewidth": 1.0,

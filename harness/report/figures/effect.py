@@ -31,6 +31,7 @@ def effect_figure(
     looks: Mapping[str, Look],
     axis: str,
     label: str,
+    ident: str = "effect",
 ) -> Html | None:
     """A row per metric and candidate on one axis of ratios, symmetric about no change.
 
@@ -48,7 +49,7 @@ def effect_figure(
     def paint(canvas: Canvas) -> None:
         _paint(canvas, effects, names, looks, axis, reach)
 
-    return drawn("effect", label, height, paint)
+    return drawn(ident, label, height, paint)
 
 
 def _reach(cell: Cell) -> float:
@@ -76,7 +77,7 @@ def _paint(
     axes = canvas.axes(left, 0, right, bottom)
     axes.set_xlim(-reach, reach)
     axes.set_ylim(bottom, 0)
-    ticks = _ticks(reach, (right - left) / 2)
+    ticks = ratio_ticks(reach, (right - left) / 2)
     axes.xaxis.set_major_locator(FixedLocator([at for at, _ in ticks]))
     axes.xaxis.set_ticklabels([text for _, text in ticks])
     axes.yaxis.set_major_locator(NullLocator())
@@ -140,7 +141,7 @@ def _value(canvas: Canvas, y: float, cell: Cell) -> None:
     canvas.write(canvas.width - 4 * canvas.narrow, y, shorten(text, 34), size=size, align="right")
 
 
-def _ticks(reach: float, half: float) -> list[tuple[float, str]]:
+def ratio_ticks(reach: float, half: float) -> list[tuple[float, str]]:
     """Ratios and their inverses, in percent, with room for their labels (``half``: pixels)."""
     found = [(0.0, "0")]
     last, room = 0.0, 46 / half * reach

@@ -80,7 +80,7 @@ def tail_figure(
         hi = max(float(np.nanmax([c.values[-1], np.nanmax(c.hi)])) for c in curves.values())
         middle = (lo * hi) ** 0.5
         axes.set_ylim(min(lo, middle / 1.05) / 1.04, max(hi, middle * 1.05) * 1.04)
-        ticks = _log_ticks(*axes.get_ylim())
+        ticks = log_ticks(*axes.get_ylim())
         axes.yaxis.set_major_locator(FixedLocator(ticks))
         axes.yaxis.set_ticklabels([f"{tick:g}" for tick in ticks])
         axes.yaxis.set_minor_locator(NullLocator())
@@ -111,7 +111,7 @@ def tail_figure(
             else:
                 _, at = axes.transData.transform((0, curve.values[-1]))
                 ends.append((canvas.height - float(at), text, look))
-        for y, text, look in _apart(ends):
+        for y, text, look in apart(ends):
             canvas.write(right + 14, y, text, token=look.token)
 
     return drawn("tail", label, height, paint)
@@ -131,7 +131,7 @@ def _key(canvas: Canvas, look: Look, y: float) -> None:
     )
 
 
-def _apart(ends: list[tuple[float, str, Look]], room: float = 19) -> list[tuple[float, str, Look]]:
+def apart(ends: list[tuple[float, str, Look]], room: float = 19) -> list[tuple[float, str, Look]]:
     """Labels moved down until none stands on another."""
     found: list[tuple[float, str, Look]] = []
     for y, text, look in sorted(ends, key=lambda end: end[0]):
@@ -139,7 +139,7 @@ def _apart(ends: list[tuple[float, str, Look]], room: float = 19) -> list[tuple[
     return found
 
 
-def _log_ticks(lo: float, hi: float) -> list[float]:
+def log_ticks(lo: float, hi: float) -> list[float]:
     """1, 2, 5 and their tenfolds in range; finer ones where fewer than three of them are."""
     for steps in ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7), tuple(np.arange(10, 100, 2) / 10)):
         powers = range(int(np.floor(np.log10(lo))), int(np.ceil(np.log10(hi))) + 1)

@@ -4,15 +4,18 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from harness.records import TrialRecord
 from harness.report.figures.canvas import SMALL, Canvas, Look, colour, drawn, shorten
 from harness.report.markup import Html
+from harness.trials import Ints, Records, Trials
 
 _LANE, _GAP, _AXIS, _HEAD = 13, 16, 50, 22  # pixels
 MOST_LANES, MOST_BARS = 24, 240  # drawn for an arm
+_MOST_READ = 1000  # trials of an arm whose lanes are found
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,70 +33,71 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """One arm's bars of the block, as many lanes as were busy at once, and its barriers."""
+    """One arm's bars of the block, as many lanes as were busy at once, and its barriers.
+
+    ``trials`` began and ended; of very many, only the first have bars. ``length``: seconds until
+    the last of all was back.
+    """
 
     bars: Sequence[Bar]
     lanes: int
     barriers: Sequence[float]
-
-    @property
-    def length(self) -> float:
-        return max((bar.back for bar in self.bars), default=0.0)
+    trials: int
+    length: float
 
 
-def representative_block(records: Sequence[TrialRecord], arms: Sequence[str]) -> int | None:
+def representative_block(records: Records, arms: Sequence[str]) -> int | None:
     """The block whose baseline took the median time, of those that every arm answered whole;
     failing that, of those with any trial that came to an end. None without one.
     """
-    lengths: dict[int, float] = {}
-    whole: dict[int, bool] = {}
-    groups: dict[int, list[TrialRecord]] = defaultdict(list)
-    for record in records:
-        if not record.warmup:
-            groups[record.block].append(record)
-    for block, trials in groups.items():
-        ends = [t.done for t in trials if t.done is not None and t.pipeline == arms[0]]
-        if not any(t.done is not None and t.sent is not None for t in trials):
-            continue
-        starts = [t.scheduled for t in trials if t.pipeline == arms[0]]
-        lengths[block] = max(ends) - min(starts) if ends else 0.0
-        whole[block] = {t.pipeline for t in trials} == set(arms) and all(t.answered for t in trials)
-    good = [block for block in lengths if whole[block]] or list(lengths)
-    good.sort(key=lambda block: (lengths[block], block))
-    return good[len(good) // 2] if good else None
+    trials = Trials.of(records)
+    kept = ~trials.warmup
+    blocks, place = np.unique(trials.block[kept], return_inverse=True)
+    ended = ~np.isnan(trials.done[kept])
+    mine = trials.pipeline.codes[kept] == trials.pipeline.code(arms[0])
+    start, end = np.full(blocks.size, np.inf), np.full(blocks.size, -np.inf)
+    np.minimum.at(start, place[mine], trials.scheduled[kept][mine])
+    np.fmax.at(end, place[mine], trials.done[kept][mine])
+    length = np.where(np.isfinite(end), end - start, 0.0)
+    shown = np.bincount(place[ended & ~np.isnan(trials.sent[kept])], minlength=blocks.size) > 0
+    arm = np.stack([place, trials.pipeline.codes[kept]], axis=1)
+    present = np.bincount(np.unique(arm, axis=0)[:, 0].astype(np.int64), minlength=blocks.size)
+    lost = np.bincount(place[~trials.answered[kept]], minlength=blocks.size)
+    whole = shown & (present == len(arms)) & (lost == 0)
+    good = np.flatnonzero(whole if whole.any() else shown)
+    if not good.size:
+        return None
+    order = np.lexsort((blocks[good], length[good]))
+    return int(blocks[good[order[good.size // 2]]])
 
 
-def stretches(
-    records: Sequence[TrialRecord], block: int, arms: Sequence[str]
-) -> dict[str, Stretch]:
+def stretches(records: Records, block: int, arms: Sequence[str]) -> dict[str, Stretch]:
     """Each arm's trials of a block, put into the lowest lane that was free."""
+    trials = Trials.of(records)
+    known = (trials.block == block) & ~np.isnan(trials.sent) & ~np.isnan(trials.done)
     found = {}
     for arm in arms:
-        mine = [
-            r
-            for r in records
-            if r.block == block and r.pipeline == arm and r.sent is not None and r.done is not None
-        ]
-        if mine:
-            found[arm] = _stretch(sorted(mine, key=lambda r: (r.sent or 0.0, r.trial)))
+        mine = np.flatnonzero(known & (trials.pipeline.codes == trials.pipeline.code(arm)))
+        if mine.size:
+            found[arm] = _stretch(trials, mine[np.argsort(trials.sent[mine], kind="stable")])
     return found
 
 
-def _stretch(trials: Sequence[TrialRecord]) -> Stretch:
-    zero = min(trial.scheduled for trial in trials)
+def _stretch(trials: Trials, rows: Ints) -> Stretch:
+    zero = float(trials.scheduled[rows].min())
+    length = float(trials.done[rows].max()) - zero
     free: list[float] = []
     bars = []
     held: dict[float, int] = defaultdict(int)
-    for trial in trials:
+    for trial in map(trials.record, rows[:_MOST_READ].tolist()):
         start, back = (trial.sent or 0.0) - zero, (trial.done or 0.0) - zero
         end = back if trial.own_done is None else min(back, trial.own_done - zero)
         lane = next((i for i, until in enumerate(free) if until <= start + 1e-9), len(free))
         free[lane : lane + 1] = [back]
         bars.append(Bar(trial, lane, start, end, back))
         held[round(back, 6)] += 1
-    last = max(bar.back for bar in bars)
-    barriers = sorted(back for back, count in held.items() if count > 1 and back < last)
-    return Stretch(bars, len(free), barriers)
+    barriers = sorted(back for back, count in held.items() if count > 1 and back < length)
+    return Stretch(bars, len(free), barriers, rows.size, length)
 
 
 def timeline_figure(
