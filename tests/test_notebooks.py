@@ -27,7 +27,7 @@ HANGUL = re.compile("[가-힣]")
 
 
 def read(path: Path) -> Any:  # nbformat has no types
-    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    return nbformat.read(path, as_version=4)
 
 
 def code_cells(notebook: Any) -> list[Any]:

@@ -1,0 +1,67 @@
+"""Locust on several processes: one run, whoever drove its users."""
+
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from harness.store import read_run
+from harness.summary import summarise
+from tests.locust.children import (
+    command,
+    free_port,
+    locust,
+    recorded,
+    started,
+    until,
+)
+
+
+def test_two_processes_make_one_run(tmp_path: Path, url: str) -> None:
+    out, port = tmp_path / "run", str(free_port())
+    done = locust(
+        *(url, "--processes", "2", "--master-port", port, "--master-bind-port", port),
+        *("-u", "8", "-r", "8", "-t", "3s", "--harness-out", str(out)),
+        *("Async", "Stream"),
+    )
+    assert done.returncode == 0, done.stderr
+    run = recorded(out)
+    assert [block.pipeline for block in run.blocks] == ["locust", "locust"]
+    assert all(0 < block.trials < len(run.records) for block in run.blocks)
+    assert sum(block.trials for block in run.blocks) == len(run.records)
+    assert len(run.manifest["segments"]) == 1
+
+    # One clock: in order of time over both processes, and every figure from all records at once.
+    ended = [r.attempts[-1].done for r in run.records if r.outcome == "ok"]
+    assert ended == sorted(ended, key=lambda done: done or 0)
+    ok = sum(record.outcome == "ok" for record in run.records)
+    figures = summarise(run)["pipelines"].values()
+    assert sum(each["response_time_s"]["n"] for each in figures) == ok > 0
+    told = re.search(r"(\d+) edits recorded", done.stderr)
+    assert told
+    assert int(told[1]) == len(run.records)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_master_and_its_worker(tmp_path: Path, url: str, killed: bool) -> None:
+    """A worker that is killed leaves what it wrote, and a run that says it is not whole."""
+    out, port = tmp_path / "run", str(free_port())
+    common = ("--headless", "--only-summary", "-t", "3s", "-u", "4", "-r", "4", "Async")
+    master = command(url, *common, "--harness-out", str(out), "--master-bind-port", port)
+    worker = command(url, "--worker", "--master-port", port)
+    with (
+        started(*master, "--master", "--expect-workers", "1") as commander,
+        started(*worker) as child,
+    ):
+        if killed:
+            found = until("records", lambda: [p for p in out.glob(".parts/*") if p.stat().st_size])
+            child.send_signal(signal.SIGKILL)
+            assert len(found) == 1
+        assert commander.wait(timeout=60) == 0
+        if not killed:
+            assert child.wait(timeout=60) == 0
+    run = read_run(out) if killed else recorded(out)
+    assert run.manifest["status"] == ("interrupted" if killed else "complete")
+    assert any(record.outcome == "ok" for record in run.records)
+    assert len(run.blocks) == (0 if killed else 1)

@@ -1,0 +1,121 @@
+"""Every kind of page: whole, asking nothing of the network, true to its figures, and Korean."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.report.publish import publish, summary_of
+from harness.report.words import LANGS, Words
+from tests.report.pages import PAGES, load_run
+from tests.report.test_html import at, read
+
+# Names of metrics, pipelines, fields and programs, which are no language.
+NAMES = {
+    *(
+        "harness",
+        "sync",
+        "async",
+        "batched",
+        "streaming",
+        "load",
+        "sim",
+        "report",
+        "aa",
+        "ko",
+        "tale",
+    ),
+    *("JSON", "CPU", "HTTP", "Python", "ms", "MB", "GB", "UTC", "json", "untouched", "news"),
+    *("structure", "jsonl", "records", "sha", "pytest", "script", "alert", "provider", "scenarios"),
+    *("run", "show", "out", "rate", "users", "ulimit", "max", "flight", "concurrency", "resume"),
+}
+LATIN = re.compile(r"[A-Za-z]{3,}")
+TRIAL = re.compile(r"\S+/\S+/\d+")
+SKIPPED = {"code", "style", "pre", "dd", "h1"}  # commands, settings, what a model wrote, names
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def kind(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_whole_and_asks_nothing_of_the_network(tmp_path: Path, kind: str, lang: str) -> None:
+    text = PAGES[kind](tmp_path, lang)
+    reader = read(text)
+    assert ("html", {"lang": lang}) in reader.tags
+    assert len(text.encode()) < 500_000
+    for tag, attributes in reader.tags:
+        assert tag not in ("script", "link", "iframe", "object", "img")
+        for name in ("src", "href", "xlink:href"):
+            value = attributes.get(name) or "#"
+            assert value.startswith(("#", "data:image/png"))
+
+
+def test_a_korean_page_has_no_english_but_names(tmp_path: Path, kind: str) -> None:
+    # A request, a reply and a command are what they are; all else is in the reader's language.
+    for path, text in read(PAGES[kind](tmp_path, "ko")).texts:
+        if SKIPPED & set(path) or "<script" in text:
+            continue
+        said = TRIAL.sub("", text).replace("simulated report-2025", "")
+        words = set(LATIN.findall(said)) - NAMES
+        assert not words, (path[-1], text)
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        "was not to change: '빵' became '떡'",
+        "has 3 turns, expected 2 (and 1 more)",
+        "is 90, expected 95 (it was 100)",
+        "is no longer Korean",
+        "the reply ends after 259 characters, inside an array",
+        "keeps 3 of its 9 words, at least 60% must stay",
+    ],
+)
+def test_reasons_of_checks_and_replies_are_translated(why: str) -> None:
+    said = Words("ko").translated(why, "why")
+    assert not LATIN.search(said)
+    assert any("가" <= char <= "힣" for char in said.replace("빵", "").replace("떡", ""))
+
+
+def test_every_number_of_a_load_is_the_one_of_the_summary(tmp_path: Path) -> None:
+    load_run(tmp_path / "run")
+    publish(tmp_path / "run", "en")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text("utf-8"))
+    text = (tmp_path / "run" / "index.html").read_text("utf-8")
+    found = [
+        (attributes["data-key"], attributes["data-value"])
+        for _, attributes in read(text).tags
+        if "data-key" in attributes
+    ]
+    assert sum((key or "").startswith("/load/") for key, _ in found) > 40
+    for key, value in found:
+        assert json.loads(value or "") == at(summary, key or ""), key
+
+
+def test_a_load_has_the_checks_of_its_own_client(tmp_path: Path) -> None:
+    load_run(tmp_path / "run")
+    _, summary = summary_of(tmp_path / "run")
+    names = {check["name"] for check in summary["validity"]["checks"]}
+    assert {"issue_delay_p99", "achieved_share"} <= names
+
+
+def test_texts_of_numbers_are_their_values(tmp_path: Path) -> None:
+    """What a reader sees in a table is the value beside it, to the last digit shown."""
+    text = PAGES["run"](tmp_path, "en")
+    cells = re.findall(
+        r'<td data-key="([^"]+)" data-value="([^"]+)"><span class="value">([^<]+)</span>', text
+    )
+    assert len(cells) > 100
+    for key, value, shown in cells:
+        number = re.fullmatch(r"(?:~ )?([+−]?)([\d.,]+)", shown)
+        if number is None:  # k of n
+            assert shown.startswith(f"{int(value)}/"), key
+            continue
+        seen = float(number[2].replace(",", ""))
+        digits = len(number[2].partition(".")[2])
+        candidates = [abs(float(value)) * factor for factor in (1, 100, 1000)]
+        assert any(abs(seen - c) <= 0.501 * 10**-digits for c in candidates), (key, value, shown)
