@@ -26,7 +26,6 @@ import numpy as np
 MODES = ("none", "process", "lines", "rich")
 ROOT = Path(__file__).parent.parent
 RATE, SECONDS, USERS = 1000, 5.0, 64
-GLANCE_TIMES = 250  # response times that a load tells at each glance
 
 
 def main() -> None:
@@ -248,28 +247,16 @@ def load(mode: str, shared: Shared | None, url: str, path: str, workload: Any) -
     from urllib.parse import urlsplit
 
     from harness.load.engine import run_load
-    from harness.load.glance import Glance
     from harness.load.target import Deck, Request, Target
-    from harness.report.progress import show_load
+    from harness.report.progress import seldom, show_load
 
     where = urlsplit(url)
     assert where.hostname is not None
     assert where.port is not None
     target = Target(where.hostname, where.port)
     deck = Deck(target, [Request("GET", path, (), b"")])
-    times = np.full(GLANCE_TIMES, 0.1, np.float32)
     with show_load(url, total=None, seconds=SECONDS, quiet=mode != "process") as tell:
-        last = 0.0
-
-        def progress(finished: int, failed: int) -> None:
-            nonlocal last
-            look = lambda: Glance(finished, failed, USERS, times[:25], times)  # noqa: E731
-            if shared is None:
-                tell(look)
-            elif time.monotonic() - last > 0.25:
-                last = time.monotonic()
-                shared.glance(look)
-
+        progress = tell if shared is None else seldom(shared.glance)
         return run_load(target, deck, workload, progress=progress)
 
 

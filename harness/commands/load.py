@@ -5,6 +5,7 @@ import datetime
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from harness.load.session import Load, Options, Progress, begin, open_load, run
 from harness.load.slo import Held, parse_slo
 from harness.load.trace import read_trace
 from harness.records import ANSWERED
+from harness.report.progress import show_load
 
 if TYPE_CHECKING:
     from harness.scenario import Scenario
@@ -54,8 +56,8 @@ def main(args: argparse.Namespace) -> int:
 
 def _load(args: argparse.Namespace, options: Options, folder: Path) -> int:
     load = _workload(args)
-    with begin(folder, load.text, options) as writer:
-        found = run(load, options, writer, _progress(args.json)).figures
+    with begin(folder, load.text, options) as writer, _shown(load, options, args.json) as shown:
+        found = run(load, options, writer, shown).figures
     if args.json:
         print(json.dumps(found, ensure_ascii=False))
     else:
@@ -82,7 +84,7 @@ def _find(args: argparse.Namespace, options: Options, folder: Path) -> int:
         requests=args.requests or 1,
         seconds=args.duration or DURATION_S,
     )
-    found = find(options, how, folder, print_step, _progress(args.json))
+    found = find(options, how, folder, print_step, lambda load: _shown(load, options, args.json))
     if args.json:
         print(json.dumps(found, ensure_ascii=False))
     else:
@@ -173,15 +175,15 @@ def _config(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _progress(quiet: bool) -> Progress:
-    """Shows on a terminal how far the load is."""
-    if quiet or not sys.stderr.isatty():
-        return lambda finished, failed: None
-
-    def show(finished: int, failed: int) -> None:
-        print(f"\r{finished:,} finished, {failed:,} failed ", end="", file=sys.stderr, flush=True)
-
-    return show
+def _shown(load: Load, options: Options, quiet: bool) -> AbstractContextManager[Progress]:
+    """Shows on standard error how far a load is."""
+    workload = load.workload
+    if isinstance(workload, ClosedLoop):
+        total, seconds = workload.requests, workload.duration_s
+    else:
+        total, seconds = len(workload.offsets), load.window_s
+    text = f"{options.work.url}, {load.text}"
+    return show_load(text, total=total, seconds=seconds, quiet=quiet)
 
 
 def _folder(args: argparse.Namespace) -> Path:

@@ -150,6 +150,18 @@ class Recorder:
             body_at, connection, status, failure, marks, bearing, other,
         )  # fmt: skip
 
+    def latest(self, since: int, most: int) -> npt.NDArray[np.float64]:
+        """Response times, in seconds, of the answered among the last ``most`` rows that were added
+        after the first ``since``.
+        """
+        size = _ROW.size
+        end = len(self._rows)
+        # A copy of its own, since an array that is looked into cannot grow.
+        rows = np.frombuffer(self._rows[max(since * size, end - most * size) : end], _ROW_TYPE)
+        rows = rows[rows["failure"] == Failure.NONE]
+        times: npt.NDArray[np.float64] = rows["done"] - rows["scheduled"]
+        return times
+
     def columns(self, origin: float) -> Columns:
         """All rows by index, moments counted from ``origin``."""
         rows = np.frombuffer(self._rows, _ROW_TYPE)

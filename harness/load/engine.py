@@ -11,6 +11,7 @@ from types import FrameType
 
 from harness.load.client_health import ClientHealth, Watch
 from harness.load.columns import Columns
+from harness.load.glance import Glance
 from harness.load.loop import Loop
 from harness.load.pacing import ClosedLoop, OpenLoop
 from harness.load.spool import Spool
@@ -46,15 +47,15 @@ def run_load(
     connect_timeout_s: float = 10.0,
     bodies: Path | None = None,
     stop: threading.Event | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[Callable[[], Glance]], None] | None = None,
 ) -> LoadResult:
     """Run the whole workload and return; blocks the calling thread.
 
     ``timeout_s`` bounds a request from its sending, the opening of its connection included.
     ``bodies``: file to which the bodies of answers go (None: not kept). ``stop``: set it from
     another thread to end early, as SIGINT and SIGTERM do on the main thread. ``progress`` is called
-    with (finished, failed) about twenty times a second. Raises InputError when the target's host
-    has no address or the file of bodies cannot be written.
+    about twenty times a second with a function that has a look at the load. Raises InputError when
+    the target's host has no address or the file of bodies cannot be written.
     """
     stop = stop or threading.Event()
     spool = Spool(bodies) if bodies is not None else None

@@ -1,6 +1,7 @@
 """Finds the capacity of a server: loads of rising rate, each a run of its own, and their curve."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ HIGHEST_RATE = 200_000.0
 TOLERANCE = 0.05
 
 
+Shown = Callable[[session.Load], AbstractContextManager[session.Progress]]
+"""Shows how far each step is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """How to search. ``start``: the first rate per second (None: what one user by himself
@@ -47,7 +52,7 @@ def find(
     how: Search,
     folder: Path,
     step_done: Callable[[Point], None],
-    progress: session.Progress,
+    shown: Shown,
 ) -> dict[str, Any]:
     """Search, each step recorded in a folder of its own below ``folder``; the figures, also
     written as ``capacity.json``. Raises InputError.
@@ -61,7 +66,7 @@ def find(
         nonlocal looks
         looks += 1
         name = f"step-{looks:02}"
-        loaded = _step(options, how, rate, count, folder / name, how.seed + looks, progress)
+        loaded = _step(options, how, rate, count, folder / name, how.seed + looks, shown)
         if loaded.result.interrupted:
             raise Interrupted
         checks = loaded.figures["validity"]["checks"]
@@ -91,13 +96,13 @@ def _step(
     count: int,
     folder: Path,
     seed: int,
-    progress: session.Progress,
+    shown: Shown,
 ) -> session.Loaded:
     arrivals = Arrivals.steady(rate, how.arrival)
     offsets = arrivals.offsets(seed, duration=None, requests=count)
     text = f"{count} at {rate:.4g} per second, {how.arrival}"
     load = session.open_load(offsets, text, options.max_in_flight, None)
-    with session.begin(folder, text, options) as writer:
+    with session.begin(folder, text, options) as writer, shown(load) as progress:
         return session.run(load, options, writer, progress, _tolerance(options.targets))
 
 

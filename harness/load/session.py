@@ -12,6 +12,7 @@ from harness.load import manifest
 from harness.load.arrivals import Floats
 from harness.load.asking import Work
 from harness.load.engine import ClosedLoop, LoadResult, OpenLoop, run_load
+from harness.load.glance import Glance
 from harness.load.slo import Target
 from harness.store import RunWriter, dump, write_atomically
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 SPOOL = ".bodies"
 FIGURES = "load.json"
 
-Progress = Callable[[int, int], None]
-"""Called now and then with how many requests are finished, and how many of them failed."""
+Progress = Callable[[Callable[[], Glance]], None]
+"""Called now and then with a function that has a look at the load."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def show_load(
     elif _on_terminal():
         about = {"folder": None, "total": total, "already": 0, "seconds": seconds}
         with _drawing(view, about) as tell:
-            yield _seldom(lambda look: tell(look()._asdict()))
+            yield seldom(lambda look: tell(look()._asdict()))
     else:
         tally = Tally(time.monotonic(), total=total, seconds=seconds)
         glances, say = Glances(tally), _lines(view, tally)
@@ -83,7 +83,7 @@ def show_load(
             glances.told(look()._asdict())
             say()
 
-        yield _seldom(count)
+        yield seldom(count)
 
 
 def _on_terminal() -> bool:
@@ -153,7 +153,7 @@ def _end(child: "subprocess.Popen[bytes]", pipe: IO[bytes]) -> None:
         child.wait()
 
 
-def _seldom(take: Callable[[Look], None]) -> Callable[[Look], None]:
+def seldom(take: Callable[[Look], None]) -> Callable[[Look], None]:
     """``take``, four times a second at most."""
     due = 0.0
 

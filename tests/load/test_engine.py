@@ -17,6 +17,7 @@ import pytest
 from harness.errors import InputError
 from harness.load.client_health import ClientHealth
 from harness.load.engine import ClosedLoop, OpenLoop, run_load
+from harness.load.glance import Glance
 from harness.load.target import Deck, Request, Target
 from tests.load.raw_server import (
     Peer,
@@ -618,13 +619,15 @@ def test_signals_stop_a_run(number: signal.Signals) -> None:
 
 
 def test_progress_is_told() -> None:
-    seen: list[tuple[int, int]] = []
+    seen: list[Glance] = []
     with serve(answer_after(0.15)) as port:
-        drive(
-            port, offsets=[0.0, 0.0, 0.3], progress=lambda done, failed: seen.append((done, failed))
-        )
-    assert (2, 0) in seen
-    assert seen[0] == (0, 0)
+        drive(port, offsets=[0.0, 0.0, 0.3], progress=lambda look: seen.append(look()))
+    assert seen[0].finished == 0
+    assert seen[-1].finished >= 2
+    assert {glance.failed for glance in seen} == {0}
+    assert max(glance.in_flight for glance in seen) == 2
+    assert len([time for glance in seen for time in glance.times_s if time > 0.1]) >= 2
+    assert sum(len(glance.lag_s) for glance in seen) > 0
 
 
 # --- what the client says of itself ---
@@ -645,7 +648,7 @@ def test_the_client_measures_itself() -> None:
 
 def test_a_busy_client_shows_its_lag() -> None:
     with serve(answer_all) as port:
-        result = drive(port, offsets=[0.0, 0.3], progress=lambda done, failed: time.sleep(0.1))
+        result = drive(port, offsets=[0.0, 0.3], progress=lambda look: time.sleep(0.1))
     assert result.client.loop_lag.max() < 10
     assert (result.columns.sent - result.columns.scheduled).max() > 0.01
 
