@@ -159,7 +159,7 @@ def read_columns(folder: Path) -> Recorded:
 
 
 def _read_trials(path: Path) -> Trials:
-    """The columns of a file. Its lines hold no cycles; looking for some takes a fifth of the time."""
+    """The columns of a file. Lines hold no cycles; looking for some takes a fifth of the time."""
     collecting = gc.isenabled()
     gc.disable()
     try:

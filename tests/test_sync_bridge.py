@@ -358,10 +358,7 @@ def test_it_works_in_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "await answer()  # the kernel's own loop is as it was",
     ]
     notebook = nbformat.v4.new_notebook(
-        cells=[
-            nbformat.v4.new_code_cell(textwrap.dedent(cell))
-            for cell in cells
-        ]
+        cells=[nbformat.v4.new_code_cell(textwrap.dedent(cell)) for cell in cells]
     )
     NotebookClient(
         notebook,

@@ -16,7 +16,7 @@ from harness.claims import load_claims
 from harness.scenario import shipped_dir
 
 CLAIMS = shipped_dir() / "claims"
-TRIES = 4
+TRIES = 3
 EXPECTED = {
     # the two endpoints run the same code
     "async-15-endpoints": ("not_testable", None),
