@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.9
+# Where it is set, every process compiles all that it imports anew: 8 s for scipy and its kin.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check lint types layers local-model example-local example-local-claims claims \
 	bench bench-load bench-report soak notebooks method-table lock clean

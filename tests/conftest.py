@@ -27,6 +27,12 @@ def _missing() -> dict[str, str]:
     return missing
 
 
+@pytest.fixture(autouse=True)
+def own_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit sets the backend of Matplotlib for every process that is started after its import."""
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what cannot run; in CI, refuse to start instead."""
     left_out: dict[str, list[str]] = defaultdict(list)
