@@ -1,8 +1,8 @@
 """Every shipped claim on the simulated model, in real time, against what is true of that model.
 
 On a busy machine the gates on the client call a run invalid, which says nothing of the claim: it is
-made again once, as the gates' remedy says. What is still invalid then is let pass, so that no verdict
-is ever wrong; but most claims must have been judged.
+made again once, as the gates' remedy says. What is still invalid then is let pass, so that no
+verdict is ever wrong; but most claims must have been judged.
 """
 
 import json
