@@ -29,7 +29,7 @@ def _missing() -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def own_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Streamlit sets the backend of Matplotlib for every process that is started after its import."""
+    """Streamlit, once imported, sets Matplotlib's backend for every process started later."""
     monkeypatch.delenv("MPLBACKEND", raising=False)
 
 
