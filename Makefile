@@ -19,7 +19,7 @@ test: .venv/dev
 
 # All that CI runs.
 check: .venv/dev lint types layers
-	$(MAKE) soak MINUTES=1
+	$(BIN)/python -m benchmarks.soak --minutes 1 || [ $$? -eq 3 ] # 3: too short to be sure
 	$(MAKE) test
 
 lint: .venv/dev
