@@ -44,8 +44,11 @@ example-local: local-model
 
 # Two claims on the real model: a quarter of an hour on two quiet cores. Their verdicts may be any.
 example-local-claims: local-model
-	rm -rf reports/example-local-claims
-	-$(BIN)/harness claim scenarios/claims/local --provider local --out reports/example-local-claims
+	rm -rf reports/example-local-goodput reports/example-local-latency
+	-$(BIN)/harness claim scenarios/claims/local/local-goodput.toml --provider local \
+		--out reports/example-local-goodput
+	-$(BIN)/harness claim scenarios/claims/local/local-latency.toml --provider local \
+		--out reports/example-local-latency
 
 # The service beside FastAPI, one core each: some minutes on two quiet cores.
 bench: .venv/dev
