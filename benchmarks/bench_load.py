@@ -43,10 +43,10 @@ _STALL = (
 _AT_ONCE = ("--ttft-ms", "0", "--gap-ms", "0")
 JOBS = (
     Job("small requests", "plain", 64, (OURS, "wrk", "aiohttp", "locust", "openai"), 2),
-    Job("100 streams", "stream", 100, (OURS,), 3, rounds=1),
-    Job("500 streams", "stream", 500, (OURS, "aiohttp", "locust", "openai"), 3),
-    Job("1,000 streams", "stream", 1000, (OURS, "aiohttp", "locust"), 3),
-    Job("2,000 streams", "stream", 2000, (OURS,), 3, rounds=1),
+    Job("100 streams", "stream", 100, (OURS,), 4, rounds=1),
+    Job("500 streams", "stream", 500, (OURS, "aiohttp", "locust", "openai"), 4),
+    Job("1,000 streams", "stream", 1000, (OURS, "aiohttp", "locust"), 4),
+    Job("2,000 streams", "stream", 2000, (OURS,), 4, rounds=1),
     Job("open loop, 300/s", "open", 300, (OURS, "aiohttp", "openai"), 3, _DELAY),
     Job("open loop, 1,000/s", "open", 1000, (OURS, "aiohttp"), 3, _DELAY),
     Job("open loop, 10,000/s", "open", 10_000, (OURS,), 3, _DELAY),

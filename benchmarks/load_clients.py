@@ -18,6 +18,7 @@ BODY: dict[str, Any] = {
 }
 STREAM = {**BODY, "stream": True, "stream_options": {"include_usage": True}}
 CHAT = "/v1/chat/completions"
+SPREAD_S = 0.68  # over which users of streams begin: as long as one takes
 
 
 class Seen:
@@ -81,8 +82,10 @@ async def with_aiohttp(kind: str, url: str, seconds: float, number: int) -> Seen
 
         if kind == "open":
             await _open(plain, seen, seconds, number)
+        elif kind == "stream":
+            await _closed(stream, seen, seconds, number, SPREAD_S)
         else:
-            await _closed(stream if kind == "stream" else plain, seen, seconds, number)
+            await _closed(plain, seen, seconds, number)
     return seen
 
 
@@ -109,20 +112,25 @@ async def with_openai(kind: str, url: str, seconds: float, number: int) -> Seen:
 
         if kind == "open":
             await _open(plain, seen, seconds, number)
+        elif kind == "stream":
+            await _closed(stream, seen, seconds, number, SPREAD_S)
         else:
-            await _closed(stream if kind == "stream" else plain, seen, seconds, number)
+            await _closed(plain, seen, seconds, number)
     return seen
 
 
-async def _closed(ask, seen: Seen, seconds: float, users: int) -> None:  # type: ignore[no-untyped-def]
+async def _closed(  # type: ignore[no-untyped-def]
+    ask, seen: Seen, seconds: float, users: int, spread: float = 0.0
+) -> None:
     seen.begin()
     until = time.perf_counter() + seconds
 
-    async def user() -> None:
+    async def user(number: int) -> None:
+        await asyncio.sleep(spread * number / users)
         while (now := time.perf_counter()) < until:
             await ask(now)
 
-    await asyncio.gather(*(user() for _ in range(users)))
+    await asyncio.gather(*map(user, range(users)))
 
 
 async def _open(ask, seen: Seen, seconds: float, rate: int) -> None:  # type: ignore[no-untyped-def]
@@ -156,8 +164,10 @@ def with_locust(kind: str, url: str, seconds: float, number: int) -> Seen:
     environment = Environment(user_classes=[User])
     until = time.perf_counter() + seconds
 
-    def work() -> None:
+    def work(place: int) -> None:
         user = User(environment)
+        if kind == "stream":
+            gevent.sleep(SPREAD_S * place / number)
         while (began := time.perf_counter()) < until:
             if kind == "plain":
                 user.client.get("/")
@@ -175,7 +185,7 @@ def with_locust(kind: str, url: str, seconds: float, number: int) -> Seen:
             seen.times.append(time.perf_counter() - began)
 
     seen.begin()
-    gevent.joinall([gevent.spawn(work) for _ in range(number)])
+    gevent.joinall([gevent.spawn(work, place) for place in range(number)])
     return seen
 
 

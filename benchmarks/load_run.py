@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.load_clients import SPREAD_S
 from benchmarks.load_peers import peer_command
 from benchmarks.mock_server import read_truth, running
 
@@ -110,15 +111,13 @@ def run(job: Job, client: str) -> Ran:
         raise RuntimeError(f"the server saw {len(truth)} requests of it; it said: {said_last}")
     said = _said(client, printed)
     arrived, last = np.sort(truth["arrived"]), float(truth["end"].max())
-    window = (last if job.kind in ("plain", "stream") else float(arrived[-1])) - float(arrived[0])
-    if job.kind == "open":
-        window += 1 / job.number
+    lasted = max(last - float(arrived[0]), 1e-9)
     cpu_s = said.cpu_s or usage.ru_utime + usage.ru_stime
     return Ran(
         requests=len(truth),
-        per_second=len(truth) / window if window > 0 else 0.0,
+        per_second=_per_second(job, arrived, truth["end"]),
         cpu_ms=1000 * cpu_s / len(truth),
-        core_share=cpu_s / max(window, last - float(arrived[0]), 1e-9),
+        core_share=cpu_s / lasted,
         rss_mb=usage.ru_maxrss * 1024 / 1e6,
         run_rss_mb=said.rss_mb,
         first_s=float(arrived[0]) - began,
@@ -128,6 +127,22 @@ def run(job: Job, client: str) -> Ran:
         spacing=_spacing(arrived, offsets),
         broken=said.broken,
     )
+
+
+def _per_second(
+    job: Job, arrived: npt.NDArray[np.float64], ended: npt.NDArray[np.float64]
+) -> float:
+    """Requests sent per second of an open loop, else answers per second; of streams that begin one
+    by one while all users are there.
+    """
+    start, stop = float(arrived[0]), float(arrived[-1])
+    if job.kind in ("open", "trace"):
+        return len(arrived) / (stop - start + 1 / job.number)
+    if job.kind == "plain" or job.requests or stop - start <= 2 * SPREAD_S:
+        return len(ended) / (float(ended.max()) - start)
+    start += SPREAD_S
+    stop -= (stop - start) % SPREAD_S  # whole turns: users have their answers at a few phases only
+    return float(np.count_nonzero((ended > start) & (ended <= stop))) / (stop - start)
 
 
 def _offsets(job: Job) -> npt.NDArray[np.float64]:
@@ -180,6 +195,7 @@ def _command(job: Job, client: str, url: str, folder: Path) -> list[str]:
     command = [*pin, sys.executable, "-m", "harness", "load", "--json", "--out", f"{folder}/run"]
     if job.kind == "stream":
         command += [f"{url}/v1", "--stream", "--model", "m", "--users", str(job.number)]
+        command += ["--spread", f"{0 if job.requests else SPREAD_S:g}"]
     else:
         command += [url, "--api", "get"]
     if job.kind == "plain":

@@ -277,7 +277,7 @@ def _add_load(commands: "argparse._SubParsersAction[_Parser]") -> None:
     add("--stream", action="store_true", help="ask for streams; times tokens as they come")
     add("--users", type=int, metavar="N", help="closed loop: N users, each awaiting his answers")
     add("--think", type=float, default=0.0, metavar="S", help="of a user between two requests")
-    add("--spread", type=float, default=0.0, metavar="S", help="over which the users begin")
+    add("--spread", type=float, metavar="S", help="for the users to begin (default: 1 ms a user)")
     add(
         "--rate",
         metavar="R",

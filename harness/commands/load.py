@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.scenario import Scenario
 
 DURATION_S = 10.0
+APART_S = 0.001  # users who begin together stay together where every answer takes as long
 HELD: dict[Held, int] = {"held": OK, "missed": REFUTED, "undecided": INCONCLUSIVE}
 
 
@@ -105,7 +106,8 @@ def _workload(args: argparse.Namespace) -> Load:
     if args.users is not None:
         end = f"{requests} requests" if requests is not None else f"{duration:g} s"
         think = f", think {args.think:g} s" if args.think else ""
-        loop = ClosedLoop(args.users, requests, duration, args.think, args.spread)
+        spread = args.users * APART_S if args.spread is None else args.spread
+        loop = ClosedLoop(args.users, requests, duration, args.think, spread)
         return Load(loop, f"closed, {args.users} users{think}, {end}", None)
     arrivals = Arrivals.parse(args.rate, args.arrival)
     offsets = arrivals.offsets(args.seed, duration=duration, requests=requests)
@@ -126,7 +128,7 @@ def _check(args: argparse.Namespace) -> None:
     elif len(ways) != 1:
         said = "only one of" if ways else "how much load:"
         raise InputError(f"say {said} --users N, --rate R or --trace FILE")
-    if args.users is None and (args.think or args.spread):
+    if args.users is None and (args.think or args.spread is not None):
         raise InputError("--think and --spread are for --users")
     for name, least in (("users", 1), ("requests", 1), ("max_in_flight", 1), ("seed", 0)):
         value = getattr(args, name)
@@ -137,7 +139,7 @@ def _check(args: argparse.Namespace) -> None:
         if value is not None and not 0 < value < 1e7:
             raise InputError(f"--{name}: is {value:g}, must be above 0 seconds")
     for name in ("think", "spread"):
-        if not 0 <= getattr(args, name) < 1e7:
+        if not 0 <= (getattr(args, name) or 0) < 1e7:
             raise InputError(f"--{name}: must be 0 seconds or more")
 
 

@@ -25,6 +25,13 @@ class ClientHealth:
     loop_lag: npt.NDArray[np.float32]
     """For each 10 ms of the run with any traffic, the longest time for which the loop did not look
     at its sockets: what may have come late to its stamp by as much."""
+    unstamped: int
+    """Reads whose bytes bore no stamp of the kernel's, and so have that of this process."""
+    merged: int
+    """Chunks with tokens that were read together with an earlier one of their stream when the loop
+    had not looked for a while: they have its moment, and may have come after it."""
+    clock_moved_s: float
+    """The most by which the system's clock was set between two looks, 50 ms apart."""
     gc_pauses: tuple[float, ...]
     peak_rss_mb: float
     """The most that the process ever held, before the run too."""
@@ -62,7 +69,7 @@ class Watch:
         self._pauses: list[float] = []
         self._pause_began = 0.0
         self._thresholds = gc.get_threshold()
-        self._cpu = self._wall = 0.0
+        self._cpu = self._wall = self._clock_moved = 0.0
 
     def __enter__(self) -> Self:
         gc.collect()
@@ -86,6 +93,7 @@ class Watch:
         self.lag = array("f")
         self._longest = 0.0
         self._pauses = []
+        self._clock_moved = 0.0
         self._cpu, self._wall = time.process_time(), time.perf_counter()
 
     def turned(self, woke: float, slept: float) -> None:
@@ -98,14 +106,28 @@ class Watch:
             self._longest = 0.0
             self._window_end = slept + WINDOW_S
 
+    def clock_moved(self, former: float, epoch: float) -> None:
+        """The system's clock was ``former`` seconds ahead of ours and is ``epoch`` now."""
+        self._clock_moved = max(self._clock_moved, abs(epoch - former))
+
     def health(
-        self, *, peak_in_flight: int, connections_opened: int, retried: int, fd_limit: int
+        self,
+        *,
+        peak_in_flight: int,
+        connections_opened: int,
+        retried: int,
+        fd_limit: int,
+        unstamped: int,
+        merged: int,
     ) -> ClientHealth:
         """The figures since ``begin``."""
         return ClientHealth(
             cpu_s=time.process_time() - self._cpu,
             wall_s=time.perf_counter() - self._wall,
             loop_lag=np.frombuffer(self.lag, np.float32),
+            unstamped=unstamped,
+            merged=merged,
+            clock_moved_s=self._clock_moved,
             gc_pauses=tuple(self._pauses),
             peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
             peak_in_flight=peak_in_flight,

@@ -14,9 +14,12 @@ from harness.load.stream import Events
 from harness.load.target import Target
 
 RECEIVE = 65_536
+STAMP_ROOM = socket.CMSG_SPACE(16)
+_SO_TIMESTAMPNS = 35  # of Linux, as x86 and Arm number it; Python has no name for it
 
 State = Literal["opening", "handshake", "ready"]
 Address = tuple[Any, ...]
+Received = tuple[bytes, list[tuple[int, int, bytes]], int, Any]
 
 _OK = Failure.NONE
 _FAILURES = {4: Failure.HTTP_4XX, 5: Failure.HTTP_5XX}
@@ -27,9 +30,12 @@ class Connection:
 
     ``wants`` is what the poll should watch for; ``unsent`` what the socket did not take of the
     request. ``first_byte`` is the object ``NAN`` until the answer begins. ``pieces`` is None where
-    bodies are not kept. ``receive(size)`` gives what has come, empty when the server has ended the
-    connection; ``send(data)`` how many bytes went; both raise BlockingIOError when nothing came or
-    went, OSError when the connection broke.
+    bodies are not kept. ``latest`` is the moment at which the newest bytes came, or the request
+    went. ``receive(size, STAMP_ROOM)`` gives what ``socket.recvmsg`` does: what has come, empty
+    when the server has ended the connection, and, but for TLS, the kernel's stamp of its last byte;
+    ``framed``: what comes next may be taken by ``Events.take_chunks``;
+    ``send(data)`` how many bytes went; both raise BlockingIOError when nothing came or went,
+    OSError when the connection broke.
     """
 
     __slots__ = (
@@ -39,7 +45,9 @@ class Connection:
         "events",
         "fd",
         "first_byte",
+        "framed",
         "index",
+        "latest",
         "marks",
         "number",
         "opened",
@@ -60,9 +68,10 @@ class Connection:
         """Neither open nor carrying a request."""
         self.reply = ReplyParser()
         self.index = self.number = self.fd = -1
-        self.scheduled = self.sent = self.first_byte = self.opened = NAN
+        self.scheduled = self.sent = self.latest = self.first_byte = self.opened = NAN
         self.marks = 0
         self.size = 0
+        self.framed = False
         self.events: Events | None = None
         self.pieces: list[bytes] | None = None
         self.unsent: memoryview | None = None
@@ -70,7 +79,7 @@ class Connection:
         self.wants = select.EPOLLOUT
         self.address: Address = ()
         self.untried: list[Address] = []
-        self.receive: Callable[[int], bytes]
+        self.receive: Callable[[int, int], Received]
         self.send: Callable[[bytes | memoryview], int]
         self._target = target
         self._socket: socket.socket
@@ -87,12 +96,13 @@ class Connection:
         """Take on a request."""
         self.index = index
         self.scheduled = scheduled
-        self.sent = sent
+        self.sent = self.latest = sent
         self.marks = marks
         self.events = events
         self.pieces = pieces
         self.first_byte = NAN
         self.size = 0
+        self.framed = False
         self.reply.reset()
 
     def open(self, address: Address, number: int) -> None:
@@ -106,8 +116,10 @@ class Connection:
         family = socket.AF_INET6 if len(address) == 4 else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self.fd = self._socket.fileno()
-        self.receive, self.send = self._socket.recv, self._socket.send
+        self.receive, self.send = self._socket.recvmsg, self._socket.send
         self._socket.setblocking(False)
+        if self._target.tls is None:
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = self._socket.connect_ex(address)
         if code not in (0, errno.EINPROGRESS):
@@ -156,9 +168,9 @@ class Connection:
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
             raise BlockingIOError from error
 
-    def _receive_tls(self, size: int) -> bytes:
-        """As a plain socket's ``recv``: all that has come, since what TLS holds back does not wake
-        the poll.
+    def _receive_tls(self, size: int, room: int) -> Received:
+        """As a plain socket's ``recvmsg``, without a stamp: all that has come, since what TLS holds
+        back does not wake the poll.
         """
         try:
             data: bytes = self._socket.recv(size)
@@ -166,7 +178,7 @@ class Connection:
                 data += self._socket.recv(size)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
             raise BlockingIOError from error
-        return data
+        return data, [], 0, None
 
     def verdict(self) -> Failure:
         """How a request with a complete reply ended."""

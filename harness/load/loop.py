@@ -1,18 +1,20 @@
 """The loop that sends requests when they are due and reads answers as they come.
 
-One thread over the system's poll: sockets that are ready are read one by one, each stamped as it is
-read, and between any two of them the schedule is looked at. That keeps requests on time in the
-midst of many streams, which the turns of a general event loop do not. A little over 300 lines: the
-hot path is one thing.
+One thread over the system's poll: sockets that are ready are read one by one, and between any two
+of them the schedule is looked at. That keeps requests on time in the midst of many streams, which
+the turns of a general event loop do not. What comes is stamped by the kernel, so that answers which
+wait here to be read look no slower, and the poll need not be asked about each by itself. A little
+over 300 lines: the hot path is one thing.
 """
 
+import struct
 import threading
 import time
 from collections.abc import Callable
 
 from harness.load.client_health import ClientHealth, Watch, raise_fd_limit
 from harness.load.columns import NAN, NEW_CONNECTION, RETRIED, Failure, Recorder
-from harness.load.connection import RECEIVE, Connection
+from harness.load.connection import RECEIVE, STAMP_ROOM, Connection
 from harness.load.glance import Glance
 from harness.load.pacing import NEVER, ClosedLoop, OpenLoop, make_pacer
 from harness.load.pool import Pool
@@ -25,9 +27,13 @@ TICK_S = 0.05  # how often time-outs and a wish to stop are looked for
 OPENING = 64  # connections opened at once before the start
 MOST_SHOWN = 250  # response times at each glance
 BURST = 16  # requests sent in a row before the sockets are looked at again
+MANY = 32  # streams in flight from which on chunks are read together
+TOGETHER_S = 0.001  # the least time between two looks at many streams
+LATE_S = 0.002  # chunks found together after as long may have come apart
 
 _OK = Failure.NONE
 _clock = time.perf_counter
+_seconds_and_ns = struct.Struct("@qq").unpack
 
 
 class Loop:
@@ -63,6 +69,9 @@ class Loop:
         self._issued = self._in_flight = self._peak = 0
         self._finished = self._failed = self._retried = 0
         self._shown = self._shown_lag = 0
+        self._looked = 0.0  # when the poll was last asked
+        self._unstamped = self._merged = 0
+        self._epoch = _epoch()  # what the kernel's clock is ahead of ours
 
     def open_ahead(self, stop: threading.Event) -> None:
         """Open connections before the start; those that fail are opened when they are needed."""
@@ -84,19 +93,26 @@ class Loop:
     ) -> bool:
         """Run the workload; True when it was stopped before its end."""
         pacer, poll, turned = self._pacer, self._pool.ready, self._watch.turned
-        now, tick = start, start + self._tick_s
+        now, woke, tick = start, start, start + self._tick_s
+        streams = self._events is not None
         pacer.begin(start)
         while pacer.due != NEVER or self._in_flight:
             wake = min(pacer.due, tick)
+            if streams and self._in_flight >= MANY and now < (look := woke + TOGETHER_S) < wake:
+                time.sleep(look - now)
+                now = _clock()
             ready = poll(wake - now)
-            woke = _clock()
+            looked, woke = woke, _clock()
             if pacer.due <= woke:
                 self._issue_due(woke)
+            self._looked = looked
             self._turn(ready)
             now = _clock()
-            turned(woke if ready else min(wake, woke), now)
             if now >= tick:
                 tick = now + self._tick_s
+                epoch = _epoch(self._epoch)
+                self._watch.clock_moved(self._epoch, epoch)
+                self._epoch = epoch
                 self._expire(now)
                 if self._spool is not None:
                     self._spool.check()
@@ -105,6 +121,8 @@ class Loop:
                 if stop.is_set():
                     self._cancel(now)
                     return True
+                now = _clock()
+            turned(woke if ready else min(wake, woke), now)
         return False
 
     def _glance(self) -> Glance:
@@ -121,6 +139,8 @@ class Loop:
             connections_opened=self._pool.opened,
             retried=self._retried,
             fd_limit=self._fd_limit,
+            unstamped=self._unstamped,
+            merged=self._merged,
         )
 
     def close(self) -> None:
@@ -158,7 +178,7 @@ class Loop:
     def _read(self, connection: Connection) -> float:
         """Read what has come; gives the moment at which it was read."""
         try:
-            data = connection.receive(RECEIVE)
+            data, stamps, _, _ = connection.receive(RECEIVE, STAMP_ROOM)
         except BlockingIOError:
             if connection.unsent is not None:
                 self._pool.send(connection, connection.unsent)
@@ -168,29 +188,55 @@ class Loop:
             self._broken(connection, Failure.RESET, now)
             return now
         now = _clock()
-        reply = connection.reply
+        if stamps:
+            seconds, nanoseconds = _seconds_and_ns(stamps[0][2])
+            came = seconds + nanoseconds * 1e-9 - self._epoch
+            # The two clocks are compared to some microseconds only.
+            came = now if came > now else connection.latest if came < connection.latest else came
+        else:
+            self._unstamped += bool(data)
+            came = now
+        connection.latest = came
+        events = connection.events
+        before = 0 if events is None else events.token_chunks
+        if connection.framed and (
+            size := events.take_chunks(data, came, connection.pieces)  # type: ignore[union-attr]
+        ):
+            connection.size += size
+            if events.token_chunks > before + 1:  # type: ignore[union-attr]
+                self._note_merged(events.token_chunks - before, now)  # type: ignore[union-attr]
+            return now
         if not data:
             self._ended(connection, now)
             return now
         if connection.index < 0:  # bytes that nobody asked for
             self._pool.close(connection)
             return now
+        reply = connection.reply
         if connection.first_byte is NAN:
-            connection.first_byte = now
+            connection.first_byte = came
         try:
             pieces = reply.feed(data)
         except BadReply:
-            self._finish(connection, Failure.PROTOCOL, now)
+            self._finish(connection, Failure.PROTOCOL, came)
             return now
         for piece in pieces:
             connection.size += len(piece)
             if connection.pieces is not None:
                 connection.pieces.append(piece)
-            if connection.events is not None and reply.head.status < 300:  # type: ignore[union-attr]
-                connection.events.feed(piece, now)
+            if events is not None and reply.head.status < 300:  # type: ignore[union-attr]
+                events.feed(piece, came)
+        if events is not None:
+            self._note_merged(events.token_chunks - before, now)
+            connection.framed = events.framed and reply.between_chunks
         if reply.complete:
-            self._finish(connection, connection.verdict(), now)
+            self._finish(connection, connection.verdict(), came)
         return now
+
+    def _note_merged(self, together: int, now: float) -> None:
+        """So many chunks with tokens came in one read."""
+        if together > 1 and now - self._looked > LATE_S:
+            self._merged += together - 1
 
     def _ended(self, connection: Connection, now: float) -> None:
         """The server has closed the connection in good order."""
@@ -279,6 +325,7 @@ class Loop:
         self._finished += 1
         if failure is not _OK:
             self._failed += 1
+        connection.framed = False
         if reply.keep and connection.unsent is None:
             connection.index = -1
             self._pool.idle.append(connection)
@@ -308,3 +355,14 @@ class Loop:
         for connection in list(self._pool.by_fd.values()):
             if connection.index >= 0:
                 self._finish(connection, Failure.CANCELLED, now)
+
+
+def _epoch(known: float | None = None) -> float:
+    """By how many seconds the clock of the kernel's stamps is ahead of ours.
+
+    ``known`` stands if this thread is interrupted between its looks at the two.
+    """
+    before, there, after = _clock(), time.time(), _clock()
+    if known is not None and after - before > 2e-5:
+        return known
+    return there - (before + after) / 2

@@ -7,7 +7,7 @@ from harness.errors import InputError
 from harness.load.connection import Address, Connection
 from harness.load.target import Target
 
-EVENTS = 256  # that one poll gives at most
+EVENTS = 1024  # that one poll gives at most
 COARSE_S = 0.002
 
 

@@ -37,7 +37,8 @@ class Head:
 
 
 _heads: dict[bytes, Head] = {}
-_sizes: dict[bytes, int] = {}
+sizes: dict[bytes, int] = {}
+"""Of chunks, by the lines that say them."""
 
 
 class ReplyParser:
@@ -83,7 +84,7 @@ class ReplyParser:
         if length == CHUNKED:
             if self._left == 0 and not self._rest:
                 end = data.find(b"\r\n")
-                count = _sizes.get(data[:end])
+                count = sizes.get(data[:end])
                 if count and len(data) == end + count + 4 and data.endswith(b"\r\n"):
                     return (data[end + 2 : -2],)  # one whole chunk
             return self._chunks(data, head.keep_alive)
@@ -99,6 +100,18 @@ class ReplyParser:
         if left < 0:
             data = data[:left]
         return (data,) if data else ()
+
+    @property
+    def between_chunks(self) -> bool:
+        """The next bytes begin a chunk."""
+        head = self.head
+        return (
+            head is not None
+            and head.length == CHUNKED
+            and self._left == 0
+            and not self._rest
+            and not self.complete
+        )
 
     def close(self) -> None:
         """The server ended the connection: that completes a body without a length."""
@@ -156,7 +169,7 @@ class ReplyParser:
             line = data[at:end]
             at = end + 2
             if left == 0:
-                count = _sizes.get(line, -1)
+                count = sizes.get(line, -1)
                 if count < 0:
                     count = _parse_size(line)
                 left = count + 2 if count else _TRAILER
@@ -170,9 +183,9 @@ def _parse_size(line: bytes) -> int:
     found = _SIZE.fullmatch(line)
     if found is None:
         raise BadReply("a chunk has no size")
-    if len(_sizes) >= REMEMBERED:
-        _sizes.clear()
-    count = _sizes[line] = int(found[1], 16)
+    if len(sizes) >= REMEMBERED:
+        sizes.clear()
+    count = sizes[line] = int(found[1], 16)
     return count
 
 

@@ -151,6 +151,8 @@ def _client(client: ClientHealth) -> dict[str, Any]:
         "cpu_s": client.cpu_s,
         "cpu_share": client.cpu_s / client.wall_s if client.wall_s > 0 else None,
         "loop_lag_s": spread(client.loop_lag.astype(np.float64), bounded=False),
+        "kernel_stamps": not client.unstamped,
+        "merged_chunks": client.merged,
         "gc_pauses": len(client.gc_pauses),
         "gc_pause_max_s": max(client.gc_pauses, default=None),
         "peak_rss_mb": client.peak_rss_mb,

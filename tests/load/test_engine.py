@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from harness.errors import InputError
 from harness.load.client_health import ClientHealth
 from harness.load.engine import ClosedLoop, OpenLoop, run_load
 from harness.load.glance import Glance
+from harness.load.loop import _epoch
 from harness.load.target import Deck, Request, Target
 from tests.load.raw_server import (
     Peer,
@@ -653,9 +655,71 @@ def test_a_busy_client_shows_its_lag() -> None:
     assert (result.columns.sent - result.columns.scheduled).max() > 0.01
 
 
+def late(look: Callable[[], Glance]) -> None:
+    """Keep the loop from reading while answers come."""
+    if look().in_flight:
+        time.sleep(0.6)
+
+
+def test_an_answer_that_waits_to_be_read_has_the_moment_at_which_it_came() -> None:
+    with serve(answer_after(0.2)) as port:
+        result = drive(port, offsets=[0.0], progress=late)
+    columns, client = result.columns, result.client
+    assert result.duration_s > 0.6
+    assert client.loop_lag.max() > 0.5
+    assert 0.2 <= columns.done[0] - columns.sent[0] < 0.5
+    assert columns.first_byte[0] == columns.done[0]
+    assert client.unstamped == 0
+
+
+def test_chunks_that_are_read_together_are_counted_when_the_loop_was_late() -> None:
+    def stream(peer: Peer) -> None:
+        peer.request()
+        peer.send(STREAM_HEAD)
+        for _ in range(3):
+            time.sleep(0.1)
+            peer.send(b"%x\r\n%b\r\n" % (len(TOKEN), TOKEN))
+        peer.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(DONE), DONE))
+
+    with serve(stream) as port:
+        result = drive(port, offsets=[0.0], stream="openai", progress=late)
+    assert failures(result) == ["none"]
+    assert result.columns.token_chunks.tolist() == [3]
+    assert result.client.merged == 2
+    assert result.columns.gaps.tolist() == [0.0, 0.0]  # only the last one's moment is known
+
+
+def test_chunks_that_come_together_are_the_servers() -> None:
+    with serve(lambda peer: (peer.request(), peer.send(streamed(TOKEN, TOKEN, DONE)))) as port:
+        result = drive(port, offsets=[0.0, 0.01], stream="openai")
+    assert result.columns.token_chunks.tolist() == [2, 2]
+    assert result.client.merged == 0
+
+
+def test_many_streams_are_read_together_and_none_is_lost() -> None:
+    def stream(peer: Peer) -> None:
+        while peer.request():
+            peer.send(STREAM_HEAD)
+            for _ in range(5):
+                time.sleep(0.005)
+                peer.send(b"%x\r\n%b\r\n" % (len(TOKEN), TOKEN))
+            peer.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(DONE), DONE))
+
+    with serve(stream) as port:
+        result = drive(port, users=40, requests=120, stream="openai")
+    assert failures(result) == ["none"] * 120
+    assert result.columns.token_chunks.tolist() == [5] * 120
+
+
+def test_the_clocks_are_compared() -> None:
+    epoch = _epoch()
+    assert abs(time.time() - time.perf_counter() - epoch) < 0.1
+    assert _epoch(epoch) == pytest.approx(epoch, abs=0.01)
+
+
 def test_no_run_has_no_share() -> None:
     empty = np.array([], np.float32)
-    assert ClientHealth(0, 0, empty, (), 1, 0, 0, 0, 1).cpu_share == 0.0
+    assert ClientHealth(0, 0, empty, 0, 0, 0.0, (), 1, 0, 0, 0, 1).cpu_share == 0.0
 
 
 def test_requests_take_turns_and_carry_their_number() -> None:

@@ -173,4 +173,4 @@ def test_memory_of_heads_is_bounded() -> None:
         parse(HEAD + b"X-Request: %d\r\nTransfer-Encoding: chunked\r\n\r\n" % number)
         parse(HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;n=%d\r\nx\r\n0\r\n\r\n" % number)
     assert len(reply._heads) <= reply.REMEMBERED
-    assert len(reply._sizes) <= reply.REMEMBERED
+    assert len(reply.sizes) <= reply.REMEMBERED

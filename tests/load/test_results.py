@@ -163,7 +163,11 @@ def test_a_client_that_kept_up_is_valid() -> None:
     ("given", "check"),
     [
         ({"sent": np.arange(100.0) + 0.003}, "issue_delay_p99"),
-        ({"client": client(loop_lag=np.full(100, 0.003, np.float32))}, "loop_lag_p99"),
+        (
+            {"client": client(loop_lag=np.full(100, 0.003, np.float32), unstamped=1)},
+            "loop_lag_p99",
+        ),
+        ({"client": client(clock_moved_s=0.002)}, "clock_moved"),
         ({"client": client(gc_pauses=(0.001, 0.02))}, "gc_pause_max"),
         ({"client": client(cpu_s=9.5)}, "client_cpu_share"),
         ({"client": client(peak_in_flight=1000)}, "open_files_share"),
@@ -172,6 +176,15 @@ def test_a_client_that_kept_up_is_valid() -> None:
 )
 def test_each_limit_is_named_with_its_remedy(given: dict[str, Any], check: str) -> None:
     assert broken(of(**given)) == [check]
+
+
+def test_lag_does_no_harm_where_the_kernel_stamps_unless_chunks_are_read_together() -> None:
+    late = np.full(100, 0.003, np.float32)
+    assert broken(of(client=client(loop_lag=late))) == []
+    chunks = np.full(100, 11)  # 1,000 gaps
+    assert broken(of(token_chunks=chunks, client=client(loop_lag=late, merged=5))) == []
+    found = of(token_chunks=chunks, client=client(loop_lag=late, merged=6))
+    assert broken(found) == ["merged_share"]
 
 
 def test_less_load_than_asked_for_is_invalid() -> None:
