@@ -53,14 +53,20 @@ def goals(found: Found) -> Iterator[Goal]:
 
 
 def _streams(found: Found) -> Iterator[Goal]:
-    for number, share, ttft_ms, cpu_ms in ((500, 0.99, 70.0, 0.7), (1000, 0.97, 95.0, 0.65)):
+    wanted = ((500, 0.99, 70.0, 0.7, 1.1), (1000, 0.97, 95.0, 0.65, 0.74))
+    for number, share, ttft_ms, cpu_ms, their_ms in wanted:
         name = f"{number:,} streams"
         runs = _rounds(found, name)
         if not runs:
             continue
         rate = _median(runs, lambda ran: ran.per_second)
         yield Goal(f"{name}: share of the ideal rate", rate * STREAM_S / number, share, least=True)
-        yield Goal(f"{name}: processor ms a request", _median(runs, lambda r: r.cpu_ms), cpu_ms)
+        cpu = _median(runs, lambda ran: ran.cpu_ms)
+        yield Goal(f"{name}: processor ms a request", cpu, cpu_ms)
+        if theirs := _rounds(found, name, "aiohttp"):
+            # The same goal as a ratio, which a slower machine does not move.
+            over = cpu / _median(theirs, lambda ran: ran.cpu_ms)
+            yield Goal(f"{name}: processor time ÷ aiohttp's", over, cpu_ms / their_ms)
         yield Goal(f"{name}: TTFT p99, ms", _ms(runs, "ttft p99"), ttft_ms)
         yield Goal(f"{name}: TTFT p50 off the truth, ms", _off(runs, "ttft p50"), 1.0)
         if number == 500:

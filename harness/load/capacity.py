@@ -15,6 +15,7 @@ Limit = Literal["server", "client", "schedule", "nothing holds"]
 
 PRECISION = 0.05
 TIMES = 2
+UNFIT = 2  # rates for which the client was not fit end the search for higher ones
 MOST_STEPS = 60
 
 
@@ -56,10 +57,13 @@ def next_rate(tried: Sequence[Tried], plan: Plan) -> float | None:
     if len(tried) >= MOST_STEPS:
         return None
     low, high = _bracket(tried)
+    unfit = len({step.rate for step in tried if step.verdict == "invalid"}) >= UNFIT
     if low is None:
         assert high is not None
-        return max(high / 2, plan.lowest) if high > plan.lowest else None
-    if high is None:
+        return max(high / 2, plan.lowest) if high > plan.lowest and not unfit else None
+    if unfit:
+        pass  # what is between is the client's business
+    elif high is None:
         if low < plan.highest:
             return min(2 * low, plan.highest)
     elif high > low * (1 + PRECISION):

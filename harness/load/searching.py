@@ -29,16 +29,17 @@ def search(
     """Every step as it ends; a step has at least ``requests`` and lasts at least ``seconds``.
 
     ``look`` sends so many requests at a rate and judges them. When it cannot tell, it looks again
-    with four times as many, and so it does when a rate that held is tried a second time. What is
-    still undecided then does not hold.
+    with four times as many, and so it does when a rate that held is tried a second time; when the
+    client was not fit, with as many. What is still undecided then does not hold.
     """
     tried: list[Tried] = []
     while (rate := next_rate(tried, plan)) is not None:
-        count = max(requests, round(rate * seconds))
-        verdict: Verdict = "undecided"
-        if all(step.rate != rate for step in tried):
-            verdict, seen = look(rate, count)
-        if verdict in ("undecided", "invalid"):
+        again = any(step.rate == rate for step in tried)
+        count = max(requests, round(rate * seconds)) * (LONGER if again else 1)
+        verdict, seen = look(rate, count)
+        if verdict == "undecided" and not again:
             verdict, seen = look(rate, LONGER * count)
+        elif verdict == "invalid":
+            verdict, seen = look(rate, count)
         tried.append(Tried(rate, verdict))
         yield Step(rate, verdict, seen)

@@ -1,6 +1,7 @@
 """The search for capacity: its policy step by step, and on simulated queues."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -59,6 +60,31 @@ def test_a_client_that_cannot_do_more_is_the_limit_and_not_the_server() -> None:
     assert found(tried) == Capacity(10, 20, "client")
     assert found([*tried, Tried(20, "misses")]).limit == "server"
     assert found([Tried(10, "invalid")]) == Capacity(None, 10, "client")
+
+
+def test_a_client_that_is_not_fit_at_two_rates_ends_the_search() -> None:
+    tried = [Tried(10, "holds"), Tried(20, "invalid")]
+    assert following(tried, PLAN) == pytest.approx(math.sqrt(200))
+    tried.append(Tried(14, "invalid"))
+    assert following(tried, PLAN) == 10  # which must hold twice
+    tried.append(Tried(10, "holds"))
+    assert following(tried, PLAN) is None
+    assert found(tried) == Capacity(10, 14, "client")
+    assert following([Tried(10, "invalid")], PLAN) == 5
+    assert following([Tried(10, "invalid"), Tried(5, "invalid")], PLAN) is None
+
+
+def test_a_client_that_was_not_fit_gets_a_second_look_as_long_as_the_first() -> None:
+    looks: list[tuple[float, int]] = []
+
+    def look(rate: float, requests: int) -> tuple[Verdict, None]:
+        looks.append((rate, requests))
+        return "invalid", None
+
+    plan = Plan(10, 0.1, 1000)
+    steps = list(search(plan, look, requests=100, seconds=20))
+    assert [step.rate for step in steps] == [10, 5]
+    assert looks == [(10, 200), (10, 200), (5, 100), (5, 100)]
 
 
 def test_what_holds_only_once_does_not_hold() -> None:

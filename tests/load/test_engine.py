@@ -690,7 +690,11 @@ def test_chunks_that_are_read_together_are_counted_when_the_loop_was_late() -> N
 
 
 def test_chunks_that_come_together_are_the_servers() -> None:
-    with serve(lambda peer: (peer.request(), peer.send(streamed(TOKEN, TOKEN, DONE)))) as port:
+    def stream(peer: Peer) -> None:
+        peer.request()
+        peer.send(streamed(TOKEN, TOKEN, DONE))
+
+    with serve(stream) as port:
         result = drive(port, offsets=[0.0, 0.01], stream="openai")
     assert result.columns.token_chunks.tolist() == [2, 2]
     assert result.client.merged == 0
