@@ -59,7 +59,7 @@ class Ran:
     ``true``: as the server saw it.
 
     ``cpu_ms``: a request, while the load lasted (of wrk and peers: of the whole life);
-    ``core_share``: processor time over the load's; ``rss_mb``: the most of its whole life, of one
+    ``core_share``: processor time over the load's (None: not known for its time alone); ``rss_mb``: the most of its whole life, of one
     process; ``run_rss_mb``: until the load was over; ``first_s``: from the command to the first
     request; ``after_s``: from the last answer to its end, its report included; ``spacing``: p99 of
     how far gaps between arrivals at the server differ from the schedule's. ``broken``: which of its
@@ -69,7 +69,7 @@ class Ran:
     requests: int
     per_second: float
     cpu_ms: float
-    core_share: float
+    core_share: float | None
     rss_mb: float
     run_rss_mb: float | None
     first_s: float
@@ -117,7 +117,7 @@ def run(job: Job, client: str) -> Ran:
         requests=len(truth),
         per_second=_per_second(job, arrived, truth["end"]),
         cpu_ms=1000 * cpu_s / len(truth),
-        core_share=cpu_s / lasted,
+        core_share=None if said.cpu_s is None else said.cpu_s / lasted,
         rss_mb=usage.ru_maxrss * 1024 / 1e6,
         run_rss_mb=said.rss_mb,
         first_s=float(arrived[0]) - began,
