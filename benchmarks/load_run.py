@@ -59,11 +59,11 @@ class Ran:
     ``true``: as the server saw it.
 
     ``cpu_ms``: a request, while the load lasted (of wrk and peers: of the whole life);
-    ``core_share``: processor time over the load's (None: not known for its time alone); ``rss_mb``: the most of its whole life, of one
-    process; ``run_rss_mb``: until the load was over; ``first_s``: from the command to the first
-    request; ``after_s``: from the last answer to its end, its report included; ``spacing``: p99 of
-    how far gaps between arrivals at the server differ from the schedule's. ``broken``: which of its
-    own checks failed (None: it has none).
+    ``core_share``: processor time over the load's (None: it is known of the whole life only);
+    ``rss_mb``: the most of its whole life, of one process; ``run_rss_mb``: until the load was over;
+    ``first_s``: from the command to the first request; ``after_s``: from the last answer to its
+    end, its report included; ``spacing``: p99 of how far gaps between arrivals at the server differ
+    from the schedule's. ``broken``: which of its own checks failed (None: it has none).
     """
 
     requests: int
