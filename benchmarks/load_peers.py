@@ -1,4 +1,4 @@
-"""GuideLLM, AIPerf, inference-perf, each in an environment of its own, as their manuals run them."""
+"""GuideLLM, AIPerf and inference-perf, each in an environment of its own, as manuals run them."""
 
 import json
 import os
