@@ -52,7 +52,7 @@ JOBS = (
     Job("open loop, 10,000/s", "open", 10_000, (OURS,), 3, _DELAY),
     Job("trace replay", "trace", 300, (OURS,), 6, ("--delay-ms", "20")),
     Job("stall, open loop", "open", STALL_RATE, (OURS,), 8, _STALL, rounds=1),
-    Job("stall, closed loop", "plain", 6, (OURS,), 8, _STALL, rounds=1),
+    Job("stall, twenty callers", "open", STALL_RATE, (OURS,), 8, _STALL, rounds=1, callers=20),
     Job("beyond the client", "open", 150_000, (OURS,), 1, rounds=1),
     Job("few streams", "stream", 64, (OURS,), 0, _AT_ONCE, requests=1_000, rounds=1),
     Job("many streams", "stream", 64, (OURS,), 0, _AT_ONCE, 100_000, 1, limit_s=120),

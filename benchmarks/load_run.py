@@ -39,7 +39,7 @@ class Job:
 
     ``seconds``: how long it lasts, ``requests`` in place of it; ``server``: its options; ``rounds``
     None: as many as the benchmark makes, else so many. ``limit_s``: after which a client is given
-    up.
+    up. ``callers``: so many carry an open loop, which only ours knows.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Job:
     requests: int | None = None
     rounds: int | None = None
     limit_s: float = 60.0
+    callers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +203,7 @@ def _command(job: Job, client: str, url: str, folder: Path) -> list[str]:
         command += ["--users", str(job.number)]
     elif job.kind == "open":
         command += ["--rate", str(job.number), "--arrival", "constant"]
+        command += ["--users", str(job.callers)] if job.callers else []
     elif job.kind == "trace":
         return [*command, "--trace", str(folder / "trace.jsonl")]
     if job.requests is not None:

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,9 +40,9 @@ def running(*options: str, log: Path | None = None, core: int | None = None) -> 
 
     ``log`` is written when the block ends. ``core``: the processor that it is bound to.
     """
-    command: Sequence[str | Path] = [build(), *options, *(["--log", log] if log else [])]
-    if core is not None:
-        command = ["taskset", "-c", str(core), *command]
+    logged = () if log is None else ("--log", log)
+    pinned = () if core is None else ("taskset", "-c", str(core))
+    command: list[str | Path] = [*pinned, build(), *options, *logged]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -275,7 +275,13 @@ def _add_load(commands: "argparse._SubParsersAction[_Parser]") -> None:
     add("url", metavar="URL", help="a full route of the service, or the /v1 base of a model")
     add("--api", choices=("service", "openai", "get"), help="default: what the URL looks like")
     add("--stream", action="store_true", help="ask for streams; times tokens as they come")
-    add("--users", type=int, metavar="N", help="closed loop: N users, each awaiting his answers")
+    add(
+        "--users",
+        type=int,
+        metavar="N",
+        help="closed loop: N users, each awaiting his answers; with --rate or --trace: N callers "
+        "carry the schedule, and what is due while all are busy waits",
+    )
     add("--think", type=float, default=0.0, metavar="S", help="of a user between two requests")
     add("--spread", type=float, metavar="S", help="for the users to begin (default: 1 ms a user)")
     add(

@@ -100,10 +100,11 @@ def _workload(args: argparse.Namespace) -> Load:
     duration, requests = args.duration, args.requests
     if args.trace is not None:
         offsets = read_trace(Path(args.trace), duration=duration, requests=requests)
-        return open_load(offsets, f"trace {args.trace}", args.max_in_flight, duration)
+        text = f"trace {args.trace}"
+        return open_load(offsets, text, args.max_in_flight, duration, callers=args.users)
     if duration is None and requests is None and "@" not in (args.rate or ""):
         duration = DURATION_S
-    if args.users is not None:
+    if args.users is not None and args.rate is None:
         end = f"{requests} requests" if requests is not None else f"{duration:g} s"
         think = f", think {args.think:g} s" if args.think else ""
         spread = args.users * APART_S if args.spread is None else args.spread
@@ -113,7 +114,7 @@ def _workload(args: argparse.Namespace) -> Load:
     offsets = arrivals.offsets(args.seed, duration=duration, requests=requests)
     text = f"rate={args.rate}, {args.arrival}, {len(offsets)} requests"
     window = arrivals.seconds(duration) if requests is None else None
-    return open_load(offsets, text, args.max_in_flight, window)
+    return open_load(offsets, text, args.max_in_flight, window, callers=args.users)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -125,11 +126,12 @@ def _check(args: argparse.Namespace) -> None:
         if "users" in ways or "trace" in ways:
             raise InputError("--find-capacity searches over rates: leave out --users and --trace")
         parse_arrival(args.arrival)
-    elif len(ways) != 1:
-        said = "only one of" if ways else "how much load:"
-        raise InputError(f"say {said} --users N, --rate R or --trace FILE")
-    if args.users is None and (args.think or args.spread is not None):
-        raise InputError("--think and --spread are for --users")
+    elif not ways:
+        raise InputError("say how much load: --users N, --rate R or --trace FILE")
+    elif "rate" in ways and "trace" in ways:
+        raise InputError("say only one of --rate R and --trace FILE")
+    if ways != ["users"] and (args.think or args.spread is not None):
+        raise InputError("--think and --spread are for --users without --rate or --trace")
     for name, least in (("users", 1), ("requests", 1), ("max_in_flight", 1), ("seed", 0)):
         value = getattr(args, name)
         if value is not None and value < least:

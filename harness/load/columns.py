@@ -1,4 +1,4 @@
-"""What a load run measured, packed: 112 bytes a request and 4 bytes a gap between tokens."""
+"""What a load run measured, packed: 120 bytes a request and 4 bytes a gap between tokens."""
 
 import struct
 from array import array
@@ -30,11 +30,12 @@ class Failure(IntEnum):
 NEW_CONNECTION = 1
 RETRIED = 2
 
-_ROW = struct.Struct("<qddddddqqqqqhbBii")
+_ROW = struct.Struct("<qdddddddqqqqqhbBii")
 _ROW_TYPE = np.dtype(
     [
         ("index", "<i8"),
         ("scheduled", "<f8"),
+        ("eligible", "<f8"),
         ("sent", "<f8"),
         ("first_byte", "<f8"),
         ("first_token", "<f8"),
@@ -67,6 +68,8 @@ class Columns:
     index: npt.NDArray[np.int64]
     """Place in the schedule (open loop) or in the order of issue (closed)."""
     scheduled: npt.NDArray[np.float64]
+    eligible: npt.NDArray[np.float64]
+    """From when the client could send: ``scheduled``, or when a caller was free if later."""
     sent: npt.NDArray[np.float64]
     """Just before the first byte left; on a new connection, before it was opened. NaN: never."""
     first_byte: npt.NDArray[np.float64]
@@ -125,6 +128,7 @@ class Recorder:
         self,
         index: int,
         scheduled: float,
+        eligible: float,
         sent: float,
         first_byte: float,
         done: float,
@@ -146,8 +150,8 @@ class Recorder:
             bearing, other = events.token_chunks, events.other_chunks
             self._gaps += events.gaps
         self._rows += _pack(
-            index, scheduled, sent, first_byte, first, last, done, size, tokens, gaps_at,
-            body_at, connection, status, failure, marks, bearing, other,
+            index, scheduled, eligible, sent, first_byte, first, last, done, size, tokens,
+            gaps_at, body_at, connection, status, failure, marks, bearing, other,
         )  # fmt: skip
 
     def latest(self, since: int, most: int) -> npt.NDArray[np.float64]:
@@ -170,6 +174,7 @@ class Recorder:
         return Columns(
             index=rows["index"].copy(),
             scheduled=rows["scheduled"] - origin,
+            eligible=rows["eligible"] - origin,
             sent=rows["sent"] - origin,
             first_byte=rows["first_byte"] - origin,
             first_token=rows["first_token"] - origin,

@@ -42,6 +42,7 @@ class Connection:
         "_socket",
         "_target",
         "address",
+        "eligible",
         "events",
         "fd",
         "first_byte",
@@ -68,7 +69,8 @@ class Connection:
         """Neither open nor carrying a request."""
         self.reply = ReplyParser()
         self.index = self.number = self.fd = -1
-        self.scheduled = self.sent = self.latest = self.first_byte = self.opened = NAN
+        self.scheduled = self.eligible = self.sent = self.latest = NAN
+        self.first_byte = self.opened = NAN
         self.marks = 0
         self.size = 0
         self.framed = False
@@ -88,6 +90,7 @@ class Connection:
         self,
         index: int,
         scheduled: float,
+        eligible: float,
         sent: float,
         marks: int,
         events: Events | None,
@@ -96,6 +99,7 @@ class Connection:
         """Take on a request."""
         self.index = index
         self.scheduled = scheduled
+        self.eligible = eligible
         self.sent = self.latest = sent
         self.marks = marks
         self.events = events

@@ -40,7 +40,7 @@ def check_client(
     answered = observed.times("response")
     median = float(np.median(answered)) if answered.size else 0.0
     limit = max(LEAST_S, tolerance_s, TIME_SHARE * median)
-    issued = observed.issue_delay[~np.isnan(observed.issue_delay)]
+    issued = observed.lateness[~np.isnan(observed.lateness)]
     checks = [
         _at_most("issue_delay_p99", _p99(issued), limit, "s", f"{_LATE}: {_LESS}"),
         *_noticing(client, observed, limit),
@@ -75,9 +75,11 @@ def check_client(
     ]
     if offered is not None:
         share = achieved / offered
-        remedy = f"less load was sent than asked for: {_LESS}"
         ok = share >= ACHIEVED_SHARE
-        checks.append(Validity("achieved_share", ok, share, ACHIEVED_SHARE, "of the rate", remedy))
+        name, remedy = "achieved_share", f"less load was sent than asked for: {_LESS}"
+        if np.any(observed.issue_delay > observed.lateness):
+            name, remedy = "carried_share", "the users were all busy: raise --users or lower --rate"
+        checks.append(Validity(name, ok, share, ACHIEVED_SHARE, "of the rate", remedy))
     remedy = "the run was interrupted: run it again"
     checks.append(Validity("complete", whole, float(whole), 1.0, "run", remedy))
     return checks

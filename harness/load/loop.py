@@ -10,6 +10,7 @@ over 300 lines: the hot path is one thing.
 import struct
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 from harness.load.client_health import ClientHealth, Watch, raise_fd_limit
@@ -59,6 +60,8 @@ class Loop:
             self._most, self._ahead = workload.max_in_flight, workload.connections
         else:
             self._most = self._ahead = workload.users
+        self._waits = isinstance(workload, OpenLoop) and workload.waits
+        self._free: deque[float] = deque()  # since when each caller is, where requests wait for one
         self._watch = watch
         self._spool = spool
         self._timeout_s = timeout_s
@@ -96,8 +99,11 @@ class Loop:
         now, woke, tick = start, start, start + self._tick_s
         streams = self._events is not None
         pacer.begin(start)
+        if self._waits:
+            self._free.extend([start] * self._most)
         while pacer.due != NEVER or self._in_flight:
-            wake = min(pacer.due, tick)
+            full = self._waits and self._in_flight >= self._most
+            wake = tick if full else min(pacer.due, tick)
             if streams and self._in_flight >= MANY and now < (look := woke + TOGETHER_S) < wake:
                 time.sleep(look - now)
                 now = _clock()
@@ -272,12 +278,16 @@ class Loop:
         for _ in range(BURST):
             if pacer.due > now:
                 break
+            full = self._in_flight >= self._most
+            if full and self._waits:
+                break
             scheduled = pacer.take()
             index = self._issued
             self._issued = index + 1
-            if self._in_flight >= self._most:
+            if full:
                 self._drop(index, scheduled)
                 continue
+            eligible = max(scheduled, self._free.popleft()) if self._waits else scheduled
             self._in_flight += 1
             if self._in_flight > self._peak:
                 self._peak = self._in_flight
@@ -286,11 +296,11 @@ class Loop:
             sent = _clock()
             if idle:
                 connection = idle.pop()
-                connection.carry(index, scheduled, sent, 0, events, pieces)
+                connection.carry(index, scheduled, eligible, sent, 0, events, pieces)
                 self._pool.send(connection, self._wire(index))
             else:
                 connection = Connection(self._target)
-                connection.carry(index, scheduled, sent, NEW_CONNECTION, events, pieces)
+                connection.carry(index, scheduled, eligible, sent, NEW_CONNECTION, events, pieces)
                 self._open(connection)
 
     def _open(self, connection: Connection) -> None:
@@ -317,12 +327,14 @@ class Loop:
         reply = connection.reply
         head = reply.head
         self.recorder.add(
-            connection.index, connection.scheduled, connection.sent, connection.first_byte, now,
-            connection.size, tokens, body_at, connection.number,
+            connection.index, connection.scheduled, connection.eligible, connection.sent,
+            connection.first_byte, now, connection.size, tokens, body_at, connection.number,
             head.status if head is not None else 0, failure, connection.marks, connection.events,
         )  # fmt: skip
         self._in_flight -= 1
         self._finished += 1
+        if self._waits:
+            self._free.append(now)
         if failure is not _OK:
             self._failed += 1
         connection.framed = False
@@ -336,7 +348,7 @@ class Loop:
     def _drop(self, index: int, scheduled: float) -> None:
         """Record a request that cannot be sent at its moment."""
         self.recorder.add(
-            index, scheduled, NAN, NAN, NAN, 0, -1, -1, -1, 0, Failure.DROPPED, 0, None
+            index, scheduled, scheduled, NAN, NAN, NAN, 0, -1, -1, -1, 0, Failure.DROPPED, 0, None
         )
         self._finished += 1
         self._failed += 1

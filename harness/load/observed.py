@@ -21,13 +21,15 @@ class Observed:
 
     ``outcome``: place in ``records.OUTCOMES``. ``scheduled``: seconds from the start of the run.
     ``response``, ``service``, ``ttft``: seconds, NaN where there was no answer (or no stream);
-    ``issue_delay``: seconds, NaN where nothing was sent. ``timed_out``: no answer in time.
+    ``issue_delay``: seconds from ``scheduled`` until sent, ``lateness`` from when the client could
+    send, NaN where nothing was sent. ``timed_out``: no answer in time.
     ``gaps``: seconds between the token-bearing chunks of answered requests, one after another.
     """
 
     outcome: Codes
     scheduled: Floats
     issue_delay: Floats
+    lateness: Floats
     response: Floats
     service: Floats
     ttft: Floats
@@ -88,6 +90,7 @@ def observe(columns: Columns, verdicts: Codes | None = None) -> Observed:
         outcome=outcome,
         scheduled=columns.scheduled,
         issue_delay=columns.sent - columns.scheduled,
+        lateness=columns.sent - columns.eligible,
         response=_where(answered, columns.done - columns.scheduled),
         service=_where(answered, columns.done - columns.sent),
         ttft=_where(answered, columns.first_token - columns.sent),

@@ -17,12 +17,13 @@ NEVER = float("inf")
 class OpenLoop:
     """Requests leave at ``offsets`` (seconds from the start, ascending) whatever comes back.
 
-    More than ``max_in_flight`` at once are not sent but counted as dropped. ``connections`` are
-    opened before the start.
+    More than ``max_in_flight`` at once are not sent but counted as dropped; or, if ``waits``, they
+    wait until one of so many callers is free. ``connections`` are opened before the start.
     """
 
     offsets: npt.NDArray[np.float64]
     max_in_flight: int = 10_000
+    waits: bool = False
     connections: int = 0
 
     def __post_init__(self) -> None:

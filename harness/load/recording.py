@@ -135,8 +135,8 @@ class _Fixed:
         ]
 
     def line(self, row: tuple[Any, ...]) -> bytes:
-        (which, repeat, scheduled, sent, first, last, done, outcome, failure, status, *rest) = row
-        tokens, chunks, verdict = rest
+        (which, repeat, scheduled, eligible, sent, first, last, done, *rest) = row
+        outcome, failure, status, tokens, chunks, verdict = rest
         error = _error(failure, status)
         name = self._names[which]
         ended = None if OUTCOMES[outcome] in ("cancelled", "dropped") else done
@@ -168,7 +168,7 @@ class _Fixed:
                 "segment": 0,
                 "warmup": False,
                 "scheduled": scheduled,
-                "eligible": scheduled,
+                "eligible": eligible,
                 "sent": sent,
                 "first_token": first,
                 "last_token": last,
@@ -200,6 +200,7 @@ def _error(failure: int, status: int) -> dict[str, str] | None:
 def _stamps(columns: Columns) -> tuple[NDArray[np.float64], ...]:
     return (
         columns.scheduled,
+        columns.eligible,
         columns.sent,
         columns.first_token,
         columns.last_token,

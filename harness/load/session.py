@@ -64,13 +64,19 @@ class Loaded:
     figures: dict[str, Any]
 
 
-def open_load(offsets: Floats, text: str, most: int, duration: float | None) -> Load:
-    """An open loop with at most ``most`` requests in flight. Without a ``duration`` its window ends
-    a mean gap after its last request.
+def open_load(
+    offsets: Floats, text: str, most: int, duration: float | None, *, callers: int | None = None
+) -> Load:
+    """An open loop with at most ``most`` requests in flight, or one in which requests wait for the
+    first free of so many ``callers``. Without a ``duration`` its window ends a mean gap after its
+    last request.
     """
     last = float(offsets[-1])
     window = duration if duration is not None else last + last / max(1, len(offsets) - 1)
-    return Load(OpenLoop(offsets, most), text, window or None)
+    if callers is None:
+        return Load(OpenLoop(offsets, most), text, window or None)
+    loop = OpenLoop(offsets, callers, waits=True, connections=callers)
+    return Load(loop, f"{text}, {callers} users", window or None)
 
 
 def begin(folder: Path, text: str, options: Options) -> RunWriter:

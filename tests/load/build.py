@@ -18,6 +18,7 @@ def columns(n: int, **given: Any) -> Columns:
     values: dict[str, Any] = {
         "index": np.arange(n),
         "scheduled": scheduled,
+        "eligible": scheduled,
         "sent": scheduled + 0.001,
         "first_byte": scheduled + 0.05,
         "first_token": nan,

@@ -29,8 +29,9 @@ def test_rows_in_any_order(
     for index in order:
         moment, failure, status, size, marks = rows[index]
         recorder.add(
-            index, moment, moment, NAN, moment, size, -1, -1, index, status, failure, marks, None
-        )
+            index, moment, moment, moment, NAN, moment, size, -1, -1, index, status, failure,
+            marks, None,
+        )  # fmt: skip
     columns = recorder.columns(0.0)
     assert len(columns) == len(rows)
     assert columns.index.tolist() == list(range(len(rows)))
@@ -51,7 +52,7 @@ def test_gaps_belong_to_their_requests() -> None:
         events = OpenAIEvents()
         for moment in moments:
             events.feed(chunk, moment)
-        recorder.add(index, 10.0, 10.0, 10.0, 13.0, 0, -1, -1, 0, 200, 0, 0, events)
+        recorder.add(index, 10.0, 10.0, 10.0, 10.0, 13.0, 0, -1, -1, 0, 200, 0, 0, events)
     columns = recorder.columns(10.0)
     assert columns.gaps_of(0).tolist() == []
     assert columns.gaps_of(1).tolist() == [0.5, 2.0]
@@ -68,5 +69,5 @@ def test_a_hundred_thousand_streams_take_few_bytes() -> None:
     events.token_chunks = 64
     events.gaps.extend([0.01] * 63)
     for index in range(1000):
-        recorder.add(index, 0.0, 0.0, 0.0, 0.0, 0, 64, -1, 0, 200, 0, 0, events)
+        recorder.add(index, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 64, -1, 0, 200, 0, 0, events)
     assert len(recorder._rows) + 4 * len(recorder._gaps) <= 1000 * 600

@@ -20,6 +20,7 @@ from harness.load.client_health import ClientHealth
 from harness.load.engine import ClosedLoop, OpenLoop, run_load
 from harness.load.glance import Glance
 from harness.load.loop import _epoch
+from harness.load.observed import observe
 from harness.load.target import Deck, Request, Target
 from tests.load.raw_server import (
     Peer,
@@ -148,6 +149,38 @@ def test_too_many_in_flight_are_dropped_and_counted() -> None:
     assert np.isnan(result.columns.sent[dropped]).all()
     assert not np.isnan(result.columns.scheduled).any()
     assert set(result.columns.connection[dropped]) == {-1}
+
+
+def test_callers_carry_a_schedule_and_what_waits_for_them_counts() -> None:
+    def slow(peer: Peer) -> None:
+        while peer.request():
+            time.sleep(0.2)
+            peer.answer()
+
+    with serve(slow) as port:
+        target = Target("127.0.0.1", port)
+        loop = OpenLoop(np.zeros(4), max_in_flight=2, waits=True, connections=2)
+        result = run_load(target, deck(target), loop)
+    columns, seen = result.columns, observe(result.columns)
+    assert failures(result) == ["none"] * 4
+    assert result.client.peak_in_flight == 2
+    assert result.client.connections_opened == 2
+    assert columns.scheduled.tolist() == [0.0] * 4
+    assert columns.eligible[:2].tolist() == [0.0] * 2
+    assert sorted(columns.eligible[2:]) == sorted(columns.done[:2])
+    assert (seen.response[2:] >= 0.4).all()
+    assert (seen.service < 0.39).all()
+    assert (seen.issue_delay[2:] >= 0.2).all()
+    assert (seen.lateness < 0.1).all()
+
+
+def test_a_caller_who_was_free_before_the_moment_does_not_move_it() -> None:
+    with serve(answer_all) as port:
+        target = Target("127.0.0.1", port)
+        loop = OpenLoop(np.array([0.0, 0.1, 0.2]), max_in_flight=1, waits=True)
+        result = run_load(target, deck(target), loop)
+    assert failures(result) == ["none"] * 3
+    assert result.columns.eligible.tolist() == result.columns.scheduled.tolist()
 
 
 def test_connections_opened_ahead_are_used_first() -> None:

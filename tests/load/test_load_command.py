@@ -207,11 +207,25 @@ def test_interrupted_its_records_are_kept(url: str, tmp_path: Path, stop: signal
     assert len(run.records) == found["requests"]
 
 
+def test_callers_carry_a_rate(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ("load", url, "--rate", "100", "--arrival", "constant", "--requests", "30")
+    cli.main([*args, "--users", "1", "--model", "m", "--json", "--out", str(tmp_path / "run")])
+    found = json.loads(capsys.readouterr().out)
+    assert found["workload"]["text"] == "rate=100, constant, 30 requests, 1 users"
+    assert found["outcomes"]["ok"] == 30
+    assert found["in_flight"]["peak"] == 1
+    assert found["response_time_s"]["p50"] > found["service_time_s"]["p50"]
+    record = read_run(tmp_path / "run").records[-1]
+    assert record.eligible is not None
+    assert record.scheduled < record.eligible <= (record.sent or 0)
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [
         ((), "how much load: --users N"),
-        (("--users", 1, "--rate", 2), "only one of --users N"),
+        (("--rate", 1, "--trace", "t"), "only one of --rate R and --trace"),
+        (("--users", 1, "--rate", 2, "--think", 1), "--think and --spread are for --users without"),
         (("--users", 0), "--users: is 0"),
         (("--rate", "fast"), "'fast' is no rate"),
         (("--rate", 5, "--think", 1), "are for --users"),

@@ -196,6 +196,13 @@ def test_less_load_than_asked_for_is_invalid() -> None:
     assert {"achieved_share", "issue_delay_p99"} == set(broken(found))
 
 
+def test_callers_that_are_all_busy_are_named_and_not_the_client() -> None:
+    stretched = np.arange(100.0) * 1.2
+    found = of(eligible=stretched, sent=stretched, done=stretched + 0.1)
+    assert broken(found) == ["carried_share"]
+    assert found["issue_delay_s"]["max"] == pytest.approx(0.2 * 99)
+
+
 def test_a_delay_is_held_against_the_times_that_it_spoils() -> None:
     slow = np.arange(100.0) + 1.0
     assert broken(of(sent=np.arange(100.0) + 0.009, done=slow)) == []

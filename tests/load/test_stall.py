@@ -37,3 +37,23 @@ def test_a_stall_counts_for_every_request_that_was_due_in_it(tmp_path: Path) -> 
     assert np.mean(seen.response > 0.05) == pytest.approx(np.mean(waits > 0.05), abs=0.03)
     assert np.quantile(seen.response, 0.5) < 0.05
     assert len(read_truth(log)) == len(offsets)
+
+
+CALLERS = 5
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="the mock server needs a C compiler")
+def test_with_callers_the_stall_is_in_the_response_times_and_not_in_the_service_times() -> None:
+    offsets = Arrivals.parse(str(RATE), "constant").offsets(0, duration=LASTS, requests=None)
+    with running("--stall-at", str(STALL_AT), "--stall-for", str(STALL_FOR)) as url:
+        target = Target("127.0.0.1", int(url.rsplit(":", 1)[1]))
+        deck = Deck(target, [Request("GET", "/", (), b"")])
+        loop = OpenLoop(offsets, CALLERS, waits=True, connections=CALLERS)
+        seen = observe(run_load(target, deck, loop).columns)
+    assert seen.counts["ok"] == len(offsets)
+    waits = np.clip(STALL_AT + STALL_FOR - offsets, 0, None)
+    waits[offsets < STALL_AT] = 0
+    assert np.quantile(seen.response, 0.99) == pytest.approx(np.quantile(waits, 0.99), rel=0.1)
+    assert np.quantile(seen.service, 0.99) < 0.1  # of 800 requests only five were under way
+    assert np.sum(seen.service > 0.5) == CALLERS
+    assert np.quantile(seen.lateness, 0.99) < 0.1

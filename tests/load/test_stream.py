@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.load.reply import ReplyParser
 from harness.load.stream import EVENT_MAX, Events, OpenAIEvents, ServiceEvents, tokens_said
 
 
@@ -98,6 +99,49 @@ def test_counts_are_those_of_a_whole_parse(
 
 def event(data: str, name: str | None = None) -> bytes:
     return (f"event: {name}\n" if name else "").encode() + f"data: {data}\n\n".encode()
+
+
+@given(
+    answers(),
+    st.lists(st.integers(0, 10_000), max_size=20),
+    st.lists(st.integers(1, 3), max_size=12),
+    st.booleans(),
+)
+def test_chunks_taken_whole_count_as_those_that_are_parsed(
+    made: tuple[list[str], str], cuts: list[int], groups: list[int], keep: bool
+) -> None:
+    """As the loop reads: what ``take_chunks`` does not take goes through the parsers."""
+    data = b"".join(
+        b"%x\r\n%b\r\n" % (len(event), event)
+        for text in made[0]
+        for event in [f"data: {text}{made[1]}{made[1]}".encode()]
+    )
+    # Most reads end where a chunk does, some anywhere.
+    ends = [at + 4 for at in range(len(data)) if data.startswith(b"\n\n\r\n", at)]
+    edges = {0, len(data), *ends[:: (groups or [1])[0]]} | {cut % (len(data) + 1) for cut in cuts}
+    reads = [data[a:b] for a, b in pairwise(sorted(edges))]
+    found: list[tuple[OpenAIEvents, bytes]] = []
+    for quick in (True, False):
+        reply, events, pieces = ReplyParser(), OpenAIEvents(), list[bytes]()
+        reply.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for moment, read in enumerate(reads, 1):
+            kept = pieces if keep or not quick else None
+            if quick and events.framed and reply.between_chunks:
+                before = len(pieces)
+                if size := events.take_chunks(read, float(moment), kept):
+                    assert kept is None or sum(map(len, pieces[before:])) == size
+                    continue
+                assert len(pieces) == before
+            for piece in reply.feed(read):
+                pieces.append(piece)
+                events.feed(piece, float(moment))
+        found.append((events, b"".join(pieces)))
+    (quick_one, quick_body), (slow_one, slow_body) = found
+    assert quick_body == slow_body or not keep
+    for name in ("first", "last", "token_chunks", "other_chunks", "tokens", "ended", "broken"):
+        one, other = getattr(quick_one, name), getattr(slow_one, name)
+        assert one == other or one != one != other != other, name
+    assert quick_one.gaps == slow_one.gaps
 
 
 def test_each_token_has_its_moment() -> None:
