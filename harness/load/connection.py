@@ -3,7 +3,6 @@
 import errno
 import select
 import socket
-import ssl
 import time
 from collections.abc import Callable
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from harness.load.columns import NAN, Failure
 from harness.load.reply import ReplyParser
 from harness.load.stream import Events
 from harness.load.target import Target
+from harness.load.tls import Received, Tls
 
 RECEIVE = 65_536
 STAMP_ROOM = socket.CMSG_SPACE(16)
@@ -19,7 +19,6 @@ _SO_TIMESTAMPNS = 35  # of Linux, as x86 and Arm number it; Python has no name f
 
 State = Literal["opening", "handshake", "ready"]
 Address = tuple[Any, ...]
-Received = tuple[bytes, list[tuple[int, int, bytes]], int, Any]
 
 _OK = Failure.NONE
 _FAILURES = {4: Failure.HTTP_4XX, 5: Failure.HTTP_5XX}
@@ -29,13 +28,15 @@ class Connection:
     """A socket and its request; ``index`` is -1 while it carries none.
 
     ``wants`` is what the poll should watch for; ``unsent`` what the socket did not take of the
-    request. ``first_byte`` is the object ``NAN`` until the answer begins. ``pieces`` is None where
-    bodies are not kept. ``latest`` is the moment at which the newest bytes came, or the request
-    went. ``receive(size, STAMP_ROOM)`` gives what ``socket.recvmsg`` does: what has come, empty
-    when the server has ended the connection, and, but for TLS, the kernel's stamp of its last byte;
-    ``framed``: what comes next may be taken by ``Events.take_chunks``;
-    ``send(data)`` how many bytes went; both raise BlockingIOError when nothing came or went,
-    OSError when the connection broke.
+    request, empty where only TLS still has something to send. ``first_byte`` is the object ``NAN``
+    until the answer begins. ``pieces`` is None where bodies are not kept. ``latest`` is the moment
+    at which the newest bytes came, or the request went. ``framed``: what comes next may be taken by
+    ``Events.take_chunks``.
+
+    ``receive(size, STAMP_ROOM)`` gives what ``socket.recvmsg`` does: what has come, empty when the
+    server has ended the connection, and the kernel's stamp of its last byte; ``send(data)`` how
+    many bytes went; both raise BlockingIOError when nothing came or went, OSError when the
+    connection broke.
     """
 
     __slots__ = (
@@ -60,6 +61,7 @@ class Connection:
         "sent",
         "size",
         "state",
+        "tls",
         "unsent",
         "untried",
         "wants",
@@ -76,6 +78,7 @@ class Connection:
         self.framed = False
         self.events: Events | None = None
         self.pieces: list[bytes] | None = None
+        self.tls: Tls | None = None
         self.unsent: memoryview | None = None
         self.state: State = "opening"
         self.wants = select.EPOLLOUT
@@ -116,14 +119,14 @@ class Connection:
         self.opened = time.perf_counter()
         self.state = "opening"
         self.wants = select.EPOLLOUT
+        self.tls = None
         self.unsent = None
         family = socket.AF_INET6 if len(address) == 4 else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self.fd = self._socket.fileno()
         self.receive, self.send = self._socket.recvmsg, self._socket.send
         self._socket.setblocking(False)
-        if self._target.tls is None:
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = self._socket.connect_ex(address)
         if code not in (0, errno.EINPROGRESS):
@@ -136,20 +139,12 @@ class Connection:
             if code:
                 raise OSError(code, "cannot connect")
             if self._target.tls is not None:
-                self._socket = self._target.tls.wrap_socket(
-                    self._socket, server_hostname=self._target.host, do_handshake_on_connect=False
-                )
-                self.receive, self.send = self._receive_tls, self._send_tls
+                self.tls = Tls(self._socket, self._target.tls, self._target.host)
+                self.receive, self.send = self.tls.receive, self.tls.send
             self.state = "handshake"
-        if isinstance(self._socket, ssl.SSLSocket):
-            try:
-                self._socket.do_handshake()
-            except ssl.SSLWantReadError:
-                self.wants = select.EPOLLIN
-                return False
-            except ssl.SSLWantWriteError:
-                self.wants = select.EPOLLOUT
-                return False
+        if self.tls is not None and not self.tls.handshake(RECEIVE):
+            self.wants = select.EPOLLOUT if self.tls.held else select.EPOLLIN
+            return False
         self.state = "ready"
         self.wants = select.EPOLLIN
         return True
@@ -160,29 +155,16 @@ class Connection:
             self.fd = -1
             self._socket.close()
 
+    @property
+    def said_goodbye(self) -> bool:
+        """The server has ended TLS, though not the connection."""
+        return self.tls is not None and self.tls.ended
+
     def keep_unsent(self, data: bytes | memoryview, count: int) -> None:
         """Only ``count`` bytes of ``data`` went: watch for room for the rest, if any."""
-        self.unsent = memoryview(data)[count:] if count < len(data) else None
+        held = self.tls is not None and self.tls.held
+        self.unsent = memoryview(data)[count:] if count < len(data) or held else None
         self.wants = select.EPOLLIN | (select.EPOLLOUT if self.unsent is not None else 0)
-
-    def _send_tls(self, data: bytes | memoryview) -> int:
-        """As a plain socket's ``send``."""
-        try:
-            return self._socket.send(data)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
-            raise BlockingIOError from error
-
-    def _receive_tls(self, size: int, room: int) -> Received:
-        """As a plain socket's ``recvmsg``, without a stamp: all that has come, since what TLS holds
-        back does not wake the poll.
-        """
-        try:
-            data: bytes = self._socket.recv(size)
-            while data and self._socket.pending():  # type: ignore[attr-defined]
-                data += self._socket.recv(size)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
-            raise BlockingIOError from error
-        return data, [], 0, None
 
     def verdict(self) -> Failure:
         """How a request with a complete reply ended."""

@@ -68,7 +68,8 @@ class Pool:
             count = 0
         except OSError:
             return  # an answer may have come before the break: reading tells
-        if count < len(data) or connection.unsent is not None:
+        held = connection.tls is not None and connection.tls.held
+        if count < len(data) or held or connection.unsent is not None:
             connection.keep_unsent(data, count)
             self._poll.modify(connection.fd, connection.wants)
 

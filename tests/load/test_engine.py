@@ -542,11 +542,16 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return cert, key
 
 
-def test_tls(certificate: tuple[Path, Path]) -> None:
-    cert, key = certificate
+@pytest.fixture(scope="module")
+def tls(certificate: tuple[Path, Path]) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """The server's side and the client's."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(cert, key)
-    client = ssl.create_default_context(cafile=str(cert))
+    server.load_cert_chain(*certificate)
+    return server, ssl.create_default_context(cafile=str(certificate[0]))
+
+
+def test_tls(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    server, client = tls
     large = b"y" * 300_000
 
     def reply(peer: Peer) -> None:
@@ -558,12 +563,73 @@ def test_tls(certificate: tuple[Path, Path]) -> None:
     assert failures(result) == ["none"] * 6
     assert set(result.columns.size) == {len(large)}
     assert len(set(result.columns.connection)) == 2
+    assert result.client.unstamped == 0
 
 
-def test_a_certificate_is_verified(certificate: tuple[Path, Path]) -> None:
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(*certificate)
-    with serve(answer_all, tls=server) as port:
+def test_tls_has_the_kernels_stamps_too(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    late = Late()
+    with serve(late.answering, tls=tls[0]) as port:
+        result = drive(port, offsets=[0.0], tls=tls[1], progress=late)
+    assert failures(result) == ["none"]
+    assert result.duration_s - result.columns.done[0] > 0.35
+
+
+def test_tls_streams_cut_anywhere(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    whole = streamed(TOKEN, TOKEN, TOKEN, DONE)
+
+    def stream(peer: Peer) -> None:
+        while peer.request():
+            for start in range(0, len(whole), 31):
+                peer.send(whole[start : start + 31])
+
+    with serve(stream, tls=tls[0]) as port:
+        result = drive(port, users=3, requests=30, tls=tls[1], stream="openai")
+    assert failures(result) == ["none"] * 30
+    assert result.columns.token_chunks.tolist() == [3] * 30
+
+
+@pytest.mark.parametrize("goodbye", [True, False])
+def test_tls_that_ends_with_the_answer(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext], goodbye: bool
+) -> None:
+    def answer(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\n" + b"z" * 100_000)
+        if goodbye:
+            peer.sock.unwrap()  # type: ignore[attr-defined]
+
+    with serve(answer, tls=tls[0]) as port:
+        result = drive(port, requests=2, tls=tls[1])
+    assert failures(result) == ["none"] * 2
+    assert set(result.columns.size) == {100_000}
+
+
+def test_tls_that_the_server_had_closed(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    def answer(peer: Peer) -> None:
+        peer.request()
+        peer.answer()
+
+    with serve(answer, tls=tls[0]) as port:
+        result = drive(port, offsets=[0.0, 0.3, 0.6], tls=tls[1])
+    assert failures(result) == ["none"] * 3
+    assert len(set(result.columns.connection)) == 3
+
+
+def test_a_tls_answer_before_the_request_is_whole(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    def early(peer: Peer) -> None:
+        peer.sock.recv(100)
+        peer.answer(b"too large", "413 Content Too Large")
+        time.sleep(0.2)
+
+    with serve(early, tls=tls[0]) as port:
+        result = drive(port, requests=2, body=b"x" * 8_000_000, tls=tls[1])
+    assert failures(result) == ["http_4xx"] * 2
+
+
+def test_a_certificate_is_verified(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    with serve(answer_all, tls=tls[0]) as port:
         result = drive(port, requests=2, tls=ssl.create_default_context())
     assert failures(result) == ["connect"] * 2
 
@@ -688,31 +754,48 @@ def test_a_busy_client_shows_its_lag() -> None:
     assert (result.columns.sent - result.columns.scheduled).max() > 0.01
 
 
-def late(look: Callable[[], Glance]) -> None:
-    """Keep the loop from reading while answers come."""
-    if look().in_flight:
-        time.sleep(0.6)
+class Late:
+    """A ``progress`` that keeps the loop from reading until the server has ``released`` it."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+
+    def __call__(self, look: Callable[[], Glance]) -> None:
+        if look().in_flight:
+            self.released.wait(10)
+
+    def answering(self, peer: Peer) -> None:
+        """Answer a request at once, and let the client read it much later."""
+        peer.request()
+        time.sleep(0.1)  # until the client's first look at its progress
+        peer.answer()
+        time.sleep(0.4)
+        self.released.set()
 
 
 def test_an_answer_that_waits_to_be_read_has_the_moment_at_which_it_came() -> None:
-    with serve(answer_after(0.2)) as port:
+    late = Late()
+    with serve(late.answering) as port:
         result = drive(port, offsets=[0.0], progress=late)
     columns, client = result.columns, result.client
-    assert result.duration_s > 0.6
-    assert client.loop_lag.max() > 0.5
-    assert 0.2 <= columns.done[0] - columns.sent[0] < 0.5
+    assert client.loop_lag.max() > 0.35
+    assert result.duration_s - columns.done[0] > 0.35
     assert columns.first_byte[0] == columns.done[0]
     assert client.unstamped == 0
 
 
 def test_chunks_that_are_read_together_are_counted_when_the_loop_was_late() -> None:
+    late = Late()
+
     def stream(peer: Peer) -> None:
         peer.request()
+        time.sleep(0.1)
         peer.send(STREAM_HEAD)
         for _ in range(3):
-            time.sleep(0.1)
+            time.sleep(0.02)
             peer.send(b"%x\r\n%b\r\n" % (len(TOKEN), TOKEN))
         peer.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(DONE), DONE))
+        late.released.set()
 
     with serve(stream) as port:
         result = drive(port, offsets=[0.0], stream="openai", progress=late)
