@@ -771,6 +771,7 @@ class Late:
         peer.answer()
         time.sleep(0.4)
         self.released.set()
+        peer.request()  # an end that comes while the answer waits would be stamped in its place
 
 
 def test_an_answer_that_waits_to_be_read_has_the_moment_at_which_it_came() -> None:
@@ -796,6 +797,7 @@ def test_chunks_that_are_read_together_are_counted_when_the_loop_was_late() -> N
             peer.send(b"%x\r\n%b\r\n" % (len(TOKEN), TOKEN))
         peer.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(DONE), DONE))
         late.released.set()
+        peer.request()
 
     with serve(stream) as port:
         result = drive(port, offsets=[0.0], stream="openai", progress=late)
