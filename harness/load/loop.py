@@ -32,6 +32,7 @@ BURST = 32  # requests sent in a row before the sockets are looked at again
 MANY = 32  # streams in flight from which on chunks are read together
 APART_S = 0.001  # the least time between two looks at many streams
 TOGETHER = 32  # sockets that are read one after another
+WAITED_S = 0.0002
 LATE_S = 0.002  # chunks found together after as long may have come apart
 
 _OK = Failure.NONE
@@ -75,7 +76,7 @@ class Loop:
         self._issued = self._in_flight = self._peak = 0
         self._finished = self._failed = self._retried = 0
         self._shown = self._shown_lag = 0
-        self._looked = 0.0  # when the poll was last asked
+        self._looked = 0.0  # until then no socket had what was not read
         self._unstamped = self._merged = 0
         self._epoch = _epoch()  # what the kernel's clock is ahead of ours
 
@@ -112,10 +113,11 @@ class Loop:
                 now = _clock()
                 together = not self._unstamped  # else what waits to be read would look late
             ready = poll(wake - now)
-            looked, woke = woke, _clock()
+            former, woke = woke, _clock()
+            # A poll that had to wait tells at once, of sockets that had nothing when it began.
+            self._looked = woke if woke - now > WAITED_S else former
             if pacer.due <= woke:
                 self._issue_due(woke)
-            self._looked = looked
             self._turn(ready)
             now = _clock()
             if now >= tick:
