@@ -69,7 +69,7 @@ class Watch:
         self._pauses: list[float] = []
         self._pause_began = 0.0
         self._thresholds = gc.get_threshold()
-        self._cpu = self._wall = self._clock_moved = 0.0
+        self._cpu = self._wall = 0.0
 
     def __enter__(self) -> Self:
         gc.collect()
@@ -93,7 +93,6 @@ class Watch:
         self.lag = array("f")
         self._longest = 0.0
         self._pauses = []
-        self._clock_moved = 0.0
         self._cpu, self._wall = time.process_time(), time.perf_counter()
 
     def turned(self, woke: float, slept: float) -> None:
@@ -106,10 +105,6 @@ class Watch:
             self._longest = 0.0
             self._window_end = slept + WINDOW_S
 
-    def clock_moved(self, former: float, epoch: float) -> None:
-        """The system's clock was ``former`` seconds ahead of ours and is ``epoch`` now."""
-        self._clock_moved = max(self._clock_moved, abs(epoch - former))
-
     def health(
         self,
         *,
@@ -119,6 +114,7 @@ class Watch:
         fd_limit: int,
         unstamped: int,
         merged: int,
+        clock_moved_s: float,
     ) -> ClientHealth:
         """The figures since ``begin``."""
         return ClientHealth(
@@ -127,7 +123,7 @@ class Watch:
             loop_lag=np.frombuffer(self.lag, np.float32),
             unstamped=unstamped,
             merged=merged,
-            clock_moved_s=self._clock_moved,
+            clock_moved_s=clock_moved_s,
             gc_pauses=tuple(self._pauses),
             peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
             peak_in_flight=peak_in_flight,

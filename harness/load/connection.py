@@ -9,13 +9,12 @@ from typing import Any, Literal
 
 from harness.load.columns import NAN, Failure
 from harness.load.reply import ReplyParser
+from harness.load.stamps import ask_for_stamps
 from harness.load.stream import Events
 from harness.load.target import Target
 from harness.load.tls import Received, Tls
 
 RECEIVE = 65_536
-STAMP_ROOM = socket.CMSG_SPACE(16)
-_SO_TIMESTAMPNS = 35  # of Linux, as x86 and Arm number it; Python has no name for it
 
 State = Literal["opening", "handshake", "ready"]
 Address = tuple[Any, ...]
@@ -33,7 +32,7 @@ class Connection:
     at which the newest bytes came, or the request went. ``framed``: what comes next may be taken by
     ``Events.take_chunks``.
 
-    ``receive(size, STAMP_ROOM)`` gives what ``socket.recvmsg`` does: what has come, empty when the
+    ``receive(size, stamps.ROOM)`` gives what ``socket.recvmsg`` does: what has come, empty when the
     server has ended the connection, and the kernel's stamp of its last byte; ``send(data)`` how
     many bytes went; both raise BlockingIOError when nothing came or went, OSError when the
     connection broke.
@@ -126,7 +125,7 @@ class Connection:
         self.fd = self._socket.fileno()
         self.receive, self.send = self._socket.recvmsg, self._socket.send
         self._socket.setblocking(False)
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        ask_for_stamps(self._socket)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = self._socket.connect_ex(address)
         if code not in (0, errno.EINPROGRESS):

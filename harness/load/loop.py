@@ -7,7 +7,6 @@ to be read look no slower, and the poll need not be asked about each by itself. 
 hot path is one thing.
 """
 
-import struct
 import threading
 import time
 from collections import deque
@@ -15,12 +14,13 @@ from collections.abc import Callable
 
 from harness.load.client_health import ClientHealth, Watch, raise_fd_limit
 from harness.load.columns import NAN, NEW_CONNECTION, RETRIED, Failure, Recorder
-from harness.load.connection import RECEIVE, STAMP_ROOM, Connection
+from harness.load.connection import RECEIVE, Connection
 from harness.load.glance import Glance
 from harness.load.pacing import NEVER, ClosedLoop, OpenLoop, make_pacer
 from harness.load.pool import Pool
 from harness.load.reply import BadReply
 from harness.load.spool import Spool
+from harness.load.stamps import ROOM, KernelClock, seconds_and_ns
 from harness.load.stream import EVENTS, tokens_said
 from harness.load.target import Deck, Target
 from harness.load.tls import Received
@@ -38,7 +38,6 @@ LATE_S = 0.002  # chunks found together after as long may have come apart
 _OK = Failure.NONE
 _END: Received = (b"", [], 0, None)
 _clock = time.perf_counter
-_seconds_and_ns = struct.Struct("@qq").unpack
 
 
 class Loop:
@@ -78,7 +77,7 @@ class Loop:
         self._shown = self._shown_lag = 0
         self._looked = 0.0  # until then no socket had what was not read
         self._unstamped = self._merged = 0
-        self._epoch = _epoch()  # what the kernel's clock is ahead of ours
+        self._kernel = KernelClock()
 
     def open_ahead(self, stop: threading.Event) -> None:
         """Open connections before the start; those that fail are opened when they are needed."""
@@ -122,9 +121,7 @@ class Loop:
             now = _clock()
             if now >= tick:
                 tick = now + self._tick_s
-                epoch = _epoch(self._epoch)
-                self._watch.clock_moved(self._epoch, epoch)
-                self._epoch = epoch
+                self._kernel.compare()
                 self._expire(now)
                 if self._spool is not None:
                     self._spool.check()
@@ -153,6 +150,7 @@ class Loop:
             fd_limit=self._fd_limit,
             unstamped=self._unstamped,
             merged=self._merged,
+            clock_moved_s=self._kernel.moved_s,
         )
 
     def close(self) -> None:
@@ -179,7 +177,7 @@ class Loop:
                     advance(connection)
                     continue
                 try:
-                    reads.append((connection, connection.receive(RECEIVE, STAMP_ROOM)))
+                    reads.append((connection, connection.receive(RECEIVE, ROOM)))
                     if encrypted and connection.said_goodbye and reads[-1][1][0]:
                         reads.append((connection, _END))  # which the poll will not tell
                 except BlockingIOError:
@@ -209,11 +207,11 @@ class Loop:
 
     def _take(self, reads: list[tuple[Connection, Received]], now: float) -> None:
         """Stamp what was read by ``now``, and take it; chunks of streams by the short way."""
-        epoch = self._epoch
+        ahead = self._kernel.ahead
         for connection, (data, stamps, _, _) in reads:
             if stamps:
-                seconds, nanoseconds = _seconds_and_ns(stamps[0][2])
-                came = seconds + nanoseconds * 1e-9 - epoch
+                seconds, nanoseconds = seconds_and_ns(stamps[0][2])
+                came = seconds + nanoseconds * 1e-9 - ahead
                 # The two clocks are compared to some microseconds only.
                 if came > now:
                     came = now
@@ -390,14 +388,3 @@ class Loop:
         for connection in list(self._pool.by_fd.values()):
             if connection.index >= 0:
                 self._finish(connection, Failure.CANCELLED, now)
-
-
-def _epoch(known: float | None = None) -> float:
-    """By how many seconds the clock of the kernel's stamps is ahead of ours.
-
-    ``known`` stands if this thread is interrupted between its looks at the two.
-    """
-    before, there, after = _clock(), time.time(), _clock()
-    if known is not None and after - before > 2e-5:
-        return known
-    return there - (before + after) / 2

@@ -19,7 +19,6 @@ from harness.errors import InputError
 from harness.load.client_health import ClientHealth
 from harness.load.engine import ClosedLoop, OpenLoop, run_load
 from harness.load.glance import Glance
-from harness.load.loop import _epoch
 from harness.load.observed import observe
 from harness.load.target import Deck, Request, Target
 from tests.load.raw_server import (
@@ -831,12 +830,6 @@ def test_many_streams_are_read_together_and_none_is_lost() -> None:
         result = drive(port, users=40, requests=120, stream="openai")
     assert failures(result) == ["none"] * 120
     assert result.columns.token_chunks.tolist() == [5] * 120
-
-
-def test_the_clocks_are_compared() -> None:
-    epoch = _epoch()
-    assert abs(time.time() - time.perf_counter() - epoch) < 0.1
-    assert _epoch(epoch) == pytest.approx(epoch, abs=0.01)
 
 
 def test_no_run_has_no_share() -> None:

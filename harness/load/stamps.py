@@ -1,0 +1,44 @@
+"""The kernel's stamps of what has come, and how they are told on this process's own clock."""
+
+import contextlib
+import socket
+import struct
+import time
+
+ROOM = socket.CMSG_SPACE(16)
+"""For one stamp, beside the bytes that ``recvmsg`` gives."""
+SURE_S = 2e-5  # two clocks read within this were read without interruption
+_SO_TIMESTAMPNS = 35  # of Linux, as x86 and Arm number it; Python has no name for it
+
+seconds_and_ns = struct.Struct("@qq").unpack
+"""A stamp's bytes → whole seconds and nanoseconds since 1970."""
+
+
+def ask_for_stamps(sock: socket.socket) -> None:
+    """Have the kernel stamp what ``sock`` receives; where it cannot, nothing bears a stamp."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+
+
+class KernelClock:
+    """The clock of the stamps, the system's, beside ``time.perf_counter``.
+
+    ``ahead``: by how many seconds it is ahead. ``moved_s``: the most by which that changed from one
+    comparison to the next, because somebody set the clock.
+    """
+
+    def __init__(self) -> None:
+        self.ahead, _ = _compare()
+        self.moved_s = 0.0
+
+    def compare(self) -> None:
+        """Look at both clocks again; what was known stands if this thread was interrupted."""
+        ahead, took = _compare()
+        if took < SURE_S:
+            self.moved_s = max(self.moved_s, abs(ahead - self.ahead))
+            self.ahead = ahead
+
+
+def _compare() -> tuple[float, float]:
+    before, there, after = time.perf_counter(), time.time(), time.perf_counter()
+    return there - (before + after) / 2, after - before

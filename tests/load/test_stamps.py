@@ -1,0 +1,70 @@
+"""The kernel's stamps, and its clock beside ours."""
+
+import itertools
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from harness.load.stamps import ROOM, SURE_S, KernelClock, ask_for_stamps, seconds_and_ns
+
+
+def test_what_a_socket_receives_is_stamped_when_it_comes() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as ours,
+    ):
+        ask_for_stamps(ours)
+        with listener.accept()[0] as theirs:
+            before = time.time()
+            theirs.sendall(b"now")
+            after = time.time()
+            time.sleep(0.05)
+            data, [(level, _, stamp)], _, _ = ours.recvmsg(100, ROOM)
+    seconds, nanoseconds = seconds_and_ns(stamp)
+    assert (data, level) == (b"now", socket.SOL_SOCKET)
+    assert before - 0.001 < seconds + nanoseconds / 1e9 < after + 0.001 + 0.04
+
+
+def test_a_socket_that_cannot_stamp_is_left_alone() -> None:
+    sock = socket.socket()
+    sock.close()
+    ask_for_stamps(sock)
+
+
+def clocks(monkeypatch: pytest.MonkeyPatch, *looks: tuple[float, float]) -> KernelClock:
+    """A clock whose comparisons find so many seconds ahead, and take so long."""
+    moments = itertools.count(100.0)
+
+    def ours() -> Iterator[float]:
+        for _, took in looks:
+            begin = next(moments)
+            yield from (begin, begin + took)
+
+    def theirs() -> Iterator[float]:
+        for number, (ahead, took) in enumerate(looks):
+            yield 100.0 + number + took / 2 + ahead
+
+    mine, kernels = ours(), theirs()
+    monkeypatch.setattr(time, "perf_counter", lambda: next(mine))
+    monkeypatch.setattr(time, "time", lambda: next(kernels))
+    return KernelClock()
+
+
+def test_a_clock_that_was_set_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = clocks(monkeypatch, (5.0, 0.0), (5.001, 0.0), (4.998, 0.0), (4.9985, 0.0))
+    assert clock.ahead == pytest.approx(5.0)
+    for _ in range(3):
+        clock.compare()
+    assert clock.ahead == pytest.approx(4.9985)
+    assert clock.moved_s == pytest.approx(0.003)
+
+
+def test_a_comparison_that_was_interrupted_counts_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = clocks(monkeypatch, (5.0, 0.0), (5.1, 2 * SURE_S))
+    clock.compare()
+    assert clock.ahead == pytest.approx(5.0)
+    assert clock.moved_s == 0.0
