@@ -14,6 +14,8 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, TypeAlias
 
+import orjson
+
 STOCK_FIELDS: dict[str, type] = {
     "name": str,
     "risk_level": str,
@@ -99,11 +101,19 @@ class Story:
     def to_json(self, indent: int | None = None) -> str:
         """JSON with Hangul unescaped; compact, as the wire format has it, without ``indent``."""
         if indent not in self._json:
-            separators = (",", ":") if indent is None else None
-            self._json[indent] = json.dumps(
-                self.to_data(), ensure_ascii=False, separators=separators, indent=indent
-            )
+            self._json[indent] = _compact(self) if indent is None else _json(self, indent=indent)
         return self._json[indent]
+
+
+def _compact(story: Story) -> str:
+    try:
+        return orjson.dumps(story.turns).decode()
+    except orjson.JSONEncodeError:  # a number of more than 64 bits
+        return _json(story, separators=(",", ":"))
+
+
+def _json(story: Story, **style: Any) -> str:
+    return json.dumps(story.to_data(), ensure_ascii=False, **style)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from harness import prompt as under_test
 from harness.prompt import (
     SUMMARY_MAX_CHARS,
+    Prompt,
     clean_summary,
     edit_prompt,
     prompt_version,
@@ -112,3 +113,9 @@ def test_the_version_follows_the_wording(monkeypatch: pytest.MonkeyPatch) -> Non
     assert version == prompt_version()
     monkeypatch.setitem(under_test._EDIT_SYSTEM, "en", "Edit the full story.")
     assert prompt_version() != version
+
+
+def test_a_drawn_prompt_is_the_same_but_for_its_name_and_deadline() -> None:
+    prompt = Prompt("edit", (("user", "x"),), 7, 0.5, {"type": "array"}, "before", 1.0)
+    assert prompt.drawn("after", 2.0) == replace(prompt, draw="after", deadline=2.0)
+    assert prompt.drawn("after").deadline is None

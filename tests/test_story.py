@@ -44,6 +44,16 @@ def test_json_is_compact_and_keeps_hangul() -> None:
     assert json.loads(text) == KOREAN.to_data()
 
 
+@settings(deadline=None)
+@given(stories(), st.sampled_from([0, -(2**63), 2**64 - 1, 2**64, 10**30]))
+def test_compact_json_is_that_of_the_standard_library(story: Story, value: int) -> None:
+    data = story.to_data()
+    data[0]["stocks"][0]["current_value"] = value
+    data[0]["news"] += '"\\/\b\f\n\r\t\x1f\x7f\u2028😀'
+    expected = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    assert parse_story(data).to_json() == expected
+
+
 def _set(path: list[str | int], value: object) -> object:
     """The English story's data with one part set; a value of ``...`` deletes the part."""
     data: Any = ENGLISH.to_data()

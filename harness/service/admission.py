@@ -122,9 +122,9 @@ class Admission:
             waiter.set_exception(DeadlinePassed())
             self._tell_idle()
 
-    def _leave(self, slot: "Slot", entered: float) -> None:
+    def _leave(self, slot: "Slot") -> None:
         now = self._clock.now()
-        held = now - entered
+        held = now - slot.entered
         if slot.latency_s is not None or slot.failure is not None:
             latency = held if slot.latency_s is None else slot.latency_s
             self.limit.observe(latency, slot.failure, self.in_flight, now)
@@ -151,12 +151,13 @@ class Admission:
 class Slot:
     """One place among those that may call the provider; tells the limit how the call went."""
 
-    __slots__ = ("_admission", "_deadline", "_entered", "failure", "latency_s")
+    __slots__ = ("_admission", "_deadline", "entered", "failure", "latency_s")
 
     def __init__(self, admission: Admission, deadline: float | None) -> None:
         self._admission = admission
         self._deadline = deadline
-        self._entered = 0.0
+        self.entered = 0.0
+        """The moment it was taken, in seconds of the clock."""
         self.latency_s: float | None = None
         self.failure: ErrorType | None = None
 
@@ -175,7 +176,7 @@ class Slot:
         if not admission._enter_at_once(self._deadline, now):
             now = await admission._enter(self._deadline, now)
         admission.admitted_total += 1
-        self._entered = now
+        self.entered = now
         return self
 
     async def __aexit__(
@@ -184,4 +185,4 @@ class Slot:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._admission._leave(self, self._entered)
+        self._admission._leave(self)

@@ -156,10 +156,9 @@ class Editor:
         self, slot: Slot, wait: Wait, way: Way, edit: Edit, draw: str, show: Show | None
     ) -> Edited:
         self.reach.check()  # it may have fallen silent while this one waited for its turn
-        began = self._clock.now()
         shown = None if show is None else _Shown(show, self._clock)
         # Of use to a fallback's thread only, which no time-out of the loop can reach.
-        recorder = self._recorder(way, draw, began + self.deadline_s)
+        recorder = self._recorder(way, draw, slot.entered + self.deadline_s)
         try:
             if way == "streaming":
                 result = await edit_streaming(edit, recorder, self._settings, shown)
@@ -167,7 +166,7 @@ class Editor:
                 result = await self.pipelines[way].edit(edit, recorder)
         finally:
             waited_s = 0.0 if shown is None else shown.waited_s
-            self._tell(slot, recorder, began, late=wait.expired, waited_s=waited_s)
+            self._tell(slot, recorder, late=wait.expired, waited_s=waited_s)
         return _usable(edit, result)
 
     async def _blocking(self, edit: Edit, draw: str) -> Edited:
@@ -188,32 +187,34 @@ class Editor:
         async with self.threads.slot(deadline) as slot:
             self.reach.check()
             recorder = self._recorder("sync", draw, deadline)
-            began = self._clock.now()
             try:
                 result = await on_thread(lambda: self._sync.edit(edit, recorder))
             finally:
-                self._tell(slot, recorder, began, late=self._clock.now() >= deadline)
+                self._tell(slot, recorder, late=self._clock.now() >= deadline)
             return _usable(edit, result)
 
     def _recorder(self, way: Way, draw: str, deadline: float) -> Recorder:
         named = draw or f"{self._seed}|service|{next(self._served)}|{way}"
         return Recorder(self._provider, self._clock, named, deadline)
 
-    def _tell(
-        self, slot: Slot, recorder: Recorder, began: float, *, late: bool, waited_s: float = 0.0
-    ) -> None:
+    def _tell(self, slot: Slot, recorder: Recorder, *, late: bool, waited_s: float = 0.0) -> None:
         """Tell the limit how the edit went; one that its caller gave up says nothing, nor how long
         one took that waited for its reader: meanwhile the provider may have gone on or not.
         """
-        took_s = self._clock.now() - began - waited_s
+        took_s = self._clock.now() - slot.entered - waited_s
         unclear = waited_s > _SLOW_SHARE * (took_s + waited_s)
         attempts = recorder.attempts
         self.reach.note(attempts, late=late and not unclear)
-        errors = [attempt.error.type for attempt in attempts if attempt.error]
+        errors: list[ErrorType] = []
+        given_up = False
+        for attempt in attempts:
+            given_up |= attempt.stopped_early
+            if attempt.error is not None:
+                errors.append(attempt.error.type)
         failure: ErrorType | None = "timeout" if late else None
         if errors:
             failure = next((e for e in _TELLING if e in errors), errors[0])
-        elif not late and any(attempt.stopped_early for attempt in attempts):
+        elif given_up and not late:
             return
         if not unclear or failure not in (None, "timeout"):
             slot.finished(took_s, failure)

@@ -7,9 +7,9 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from harness import __version__
+from harness.service.answering import answer_json
 from harness.service.docs_page import docs_page
 from harness.service.openapi import document_json
-from harness.service.routes import answer_json
 from harness.service.service import Service
 
 

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from harness.prompt import DRAW_HEADER
+from harness.service.answering import JSON
 from harness.service.problems import ProblemError
 from harness.service.reading import read_body
 from harness.service.wire import BODY_BYTES, Body
@@ -19,18 +20,17 @@ BODY_S = 30.0
 async def taken(request: web.Request, kind: type[B]) -> B:
     """The body as a ``kind``. Raises ProblemError when it is not one, too large or too slow."""
     declared = request.headers.get("Content-Type")
-    if declared is not None and not _is_json(declared):
-        why = "send the body as Content-Type: application/json"
-        raise ProblemError("unsupported_media_type", why)
-    if (request.content_length or 0) > BODY_BYTES:
-        raise too_large()
+    if declared is not None and declared != JSON and not _is_json(declared):
+        raise ProblemError("unsupported_media_type", f"send the body as Content-Type: {JSON}")
+    content = request.content
+    if content.is_eof() and content.exception() is None and content.total_bytes <= BODY_BYTES:
+        return read_body(kind, content.read_nowait())  # it came along with the head, as most do
     return read_body(kind, await _bytes(request))
 
 
 async def _bytes(request: web.Request) -> bytes:
-    content = request.content
-    if content.is_eof() and content.exception() is None and content.total_bytes <= BODY_BYTES:
-        return content.read_nowait()  # it came along with the head, as most do
+    if (request.content_length or 0) > BODY_BYTES:
+        raise too_large()
     try:
         async with asyncio.timeout(BODY_S):
             return await request.read()
@@ -58,7 +58,7 @@ def fresh(request: web.Request) -> bool:
 
 def _is_json(declared: str) -> bool:
     kind, _, parameters = declared.partition(";")
-    if kind.strip().lower() != "application/json":
+    if kind.strip().lower() != JSON:
         return False
     charset = parameters.lower().partition("charset=")[2].strip(' "')
     return charset in ("", "utf-8", "utf8")

@@ -4,12 +4,12 @@ from typing import Any
 
 from aiohttp import web
 
+from harness.service.answering import answer_json
 from harness.service.contract import KEY_HEADER
 from harness.service.intake import draw, taken
 from harness.service.jobs import Closed, Job
 from harness.service.problems import ProblemError, problem, reported
 from harness.service.reading import Edit, read_edit
-from harness.service.routes import answer_json
 from harness.service.service import JobResult, Service
 from harness.service.wire import EditRequest, edit_answer
 

@@ -35,19 +35,15 @@ class Patience:
             self._timer.cancel()
             self._timer = None
 
-    def _begin(self, wait: "Wait") -> None:
-        self._waits[wait] = self._clock.now() + self.seconds
-        if self._timer is None:
-            self._arm(self.seconds)
-
-    def _end(self, wait: "Wait") -> None:
-        del self._waits[wait]
-
-    def _task(self) -> "asyncio.Task[Any]":
+    def _begin(self, wait: "Wait") -> "asyncio.Task[Any]":
+        """Count from now on; gives the task that ``wait`` is for."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         task = asyncio.current_task(self._loop)
         assert task is not None
+        self._waits[wait] = self._clock.now() + self.seconds
+        if self._timer is None:
+            self._arm(self.seconds)
         return task
 
     def _arm(self, seconds: float) -> None:
@@ -80,9 +76,8 @@ class Wait:
             self._task.cancel()
 
     def __enter__(self) -> "Wait":
-        task = self._task = self._patience._task()
+        task = self._task = self._patience._begin(self)
         self._cancelling = task.cancelling()
-        self._patience._begin(self)
         return self
 
     def __exit__(
@@ -92,7 +87,7 @@ class Wait:
         traceback: TracebackType | None,
     ) -> None:
         """As ``asyncio.timeout`` does: somebody else's cancellation is left alone."""
-        self._patience._end(self)
+        del self._patience._waits[self]
         if not self.expired:
             return
         alone = self._task.uncancel() <= self._cancelling

@@ -1,12 +1,11 @@
 """The routes that edit and answer once: one story, or several."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from aiohttp import web
 
+from harness.service.answering import answer_json, quick_json
 from harness.service.editing import Way
 from harness.service.intake import draw, fresh, taken
 from harness.service.problems import reported
@@ -19,31 +18,22 @@ CACHED = web.RequestKey("cached", bool)
 """Set on requests whose answer was not made for them, which says nothing of the model's time."""
 
 
-def answer_json(
-    data: object, status: int = 200, headers: Mapping[str, str] | None = None
-) -> web.Response:
-    """``data`` as a JSON response."""
-    return web.Response(
-        body=orjson.dumps(data), status=status, headers=headers, content_type="application/json"
-    )
-
-
 class EditRoutes:
     """``/edit-scenario`` and its kin."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def edit_fallback(self, request: web.Request) -> web.Response:
+    async def edit_fallback(self, request: web.Request) -> web.StreamResponse:
         return await self._one(request, "fallback")
 
-    async def edit_async(self, request: web.Request) -> web.Response:
+    async def edit_async(self, request: web.Request) -> web.StreamResponse:
         return await self._one(request, "async")
 
-    async def edit_sync(self, request: web.Request) -> web.Response:
+    async def edit_sync(self, request: web.Request) -> web.StreamResponse:
         return await self._one(request, "sync")
 
-    async def _one(self, request: web.Request, way: Way) -> web.Response:
+    async def _one(self, request: web.Request, way: Way) -> web.StreamResponse:
         self._service.check_open()
         edit = read_edit(await taken(request, EditRequest))
         edited = await self._service.editor.edit(
@@ -51,7 +41,7 @@ class EditRoutes:
         )
         answer = edit_answer(edit.id, edited.story, edited.summary)
         if edited.hit is None:
-            return answer_json(answer)
+            return quick_json(request, answer)
         request[CACHED] = edited.hit != "miss"
         return answer_json(answer, headers={CACHE_HEADER: edited.hit})
 
