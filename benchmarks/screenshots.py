@@ -39,8 +39,9 @@ FOLDER = ROOT / "docs" / "screenshots"
 MOST_BYTES = 200_000
 TRIES = 4
 PATIENCE_S = 120
+SEARCH_S = 600  # for capacity, the longest command
 SETTLE_MS = 1_000  # Streamlit's own movements
-COLUMNS, LINES = 100, 44
+COLUMNS, LINES = 100, 48
 SCALE = "0.02"
 RUN = (
     f"harness run --provider sim:report-2025 --time-scale {SCALE} --repeats 2 "
@@ -99,8 +100,16 @@ class Studio:
         """Two runs, compared in Korean."""
         for name, seed in (("main", "0"), ("branch", "1")):
             out = f"reports/{name}"
-            command = ["run", "--time-scale", SCALE, "--repeats", "4", "--seed", seed]
-            command += ["--scenarios", "scenarios/short", "--out", out]
+            command = [
+                "run",
+                "--provider",
+                "sim:report-2025",
+                "--time-scale",
+                SCALE,
+                "--repeats",
+                "4",
+            ]
+            command += ["--seed", seed, "--scenarios", "scenarios/short", "--out", out]
             self._valid(out, "summary.json", lambda command=command: self.harness(*command))
         self.harness("report", "reports/main", "reports/branch", "--lang", "ko")
         return self.folder / "reports" / "branch" / "comparison.html"
@@ -130,8 +139,9 @@ class Studio:
 
     def harness(self, *args: str) -> None:
         """A command in the studio's folder; any verdict will do. Raises RuntimeError."""
-        code, _, err = finish(start(*args, cwd=self.folder))
-        if code == 2:
+        child = start(*args, cwd=self.folder)
+        _, err = child.communicate(timeout=SEARCH_S)
+        if child.returncode == 2:
             raise RuntimeError(err)
 
     @contextmanager
@@ -180,17 +190,19 @@ class Studio:
         for _ in range(TRIES):
             shutil.rmtree(self.folder / out, ignore_errors=True)
             made = make()
-            if is_valid(json.loads((self.folder / out / figures).read_text("utf-8"))):
+            broken = broken_in(json.loads((self.folder / out / figures).read_text("utf-8")))
+            if not broken:
                 return made
-            print(f"{out}: not valid", file=sys.stderr)
+            print(f"{out}: not valid: {', '.join(broken)}", file=sys.stderr)
         raise Invalid(f"{out}: not valid {TRIES} times; free the machine")
 
 
-def is_valid(found: Mapping[str, Any]) -> bool:
-    """Of the figures of a run, a load, or a search."""
+def broken_in(found: Mapping[str, Any]) -> list[str]:
+    """What keeps a run, a load or a search from being valid, by its figures."""
     if "steps" in found:
-        return all(step["verdict"] != "invalid" for step in found["steps"])
-    return bool(found["validity"]["valid"])
+        steps = (step for step in found["steps"] if step["verdict"] == "invalid")
+        return [f"{step['offered']:.4g}/s" for step in steps]
+    return [check["name"] for check in found["validity"]["checks"] if not check["ok"]]
 
 
 def terminal(command: str, folder: Path) -> dict[str, str]:
@@ -201,18 +213,19 @@ def terminal(command: str, folder: Path) -> dict[str, str]:
     window = ["new", "-d", "-x", str(COLUMNS), "-y", str(LINES), "bash", "--norc", "--noprofile"]
     subprocess.run([*tmux, *window], cwd=folder, env=environment, check=True)
     seen: dict[str, str] = {}
+    until = time.monotonic() + PATIENCE_S
     try:
-        subprocess.run([*tmux, "send-keys", "-l", command], check=True)
-        subprocess.run([*tmux, "send-keys", "Enter"], check=True)
-        until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
             look = [*tmux, "capture-pane", "-p", "-e"]
             ansi = subprocess.run(look, check=True, stdout=subprocess.PIPE).stdout.decode()
             plain = Text.from_ansi(ansi).plain.rstrip()
             done = re.search(r"(\d+) of (\d+) trials", plain)
-            if done and 2 * int(done[1]) > int(done[2]):
+            if plain == "$":
+                subprocess.run([*tmux, "send-keys", "-l", command], check=True)
+                subprocess.run([*tmux, "send-keys", "Enter"], check=True)
+            elif done and 2 * int(done[1]) > int(done[2]):
                 seen.setdefault("live", ansi)
-            if plain.endswith("\n$"):
+            elif plain.endswith("\n$"):
                 return seen | {"result": ansi}
             time.sleep(0.2)
         raise TimeoutError(command)
@@ -268,11 +281,12 @@ def runs(studio: Studio, name: str) -> None:
         page.get_by_role("radio", name="기록된 실행", exact=True).click()
         for box, choice in (("실행", "example-local"), ("결과", "오답"), ("파이프라인", "async")):
             field = page.get_by_role("combobox", name=box, exact=True)
-            field.fill(choice)
-            page.get_by_role("option", name=choice, exact=True).click()
+            if field.input_value() != choice:
+                field.fill(choice)
+                page.get_by_role("option", name=choice, exact=True).click()
             expect(field).to_have_value(choice)
         expect(page.locator(".result .checks .bad").first).to_be_visible()
-        page.keyboard.press("Tab")
+        page.locator(".title h1").click()
         page.wait_for_timeout(SETTLE_MS)
         shoot(page, name)
 
