@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check lint types layers local-model example-local example-local-claims claims \
-	bench bench-load bench-report soak notebooks method-table lock clean
+	bench bench-load bench-report soak notebooks method-table screenshots lock clean
 
 # The main job on shipped scenarios with the simulated model: about half a minute.
 demo: .venv/core
@@ -76,6 +76,11 @@ claims: .venv/core
 	rm -rf reports/claims
 	$(BIN)/harness claim $(filter-out %/gain-at-30.toml,$(wildcard scenarios/claims/*.toml)) \
 		--time-scale 0.01 --out reports/claims
+
+# The pictures of docs/ again, each from a valid run: some quiet minutes, Chromium and tmux.
+screenshots: .venv/dev
+	$(BIN)/python -m benchmarks.screenshots
+	$(BIN)/python -m benchmarks.stall_figure
 
 notebooks: .venv/dev
 	$(BIN)/jupyter lab notebooks

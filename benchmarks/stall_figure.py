@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.stall_figure`` runs both against ``mock_server.c``, which answers after 20 ms
 and once stands still for 2 s, and draws ``docs/figures/stall.png`` from what they measured. Where
-the engine finds its client not fit to measure, the drawing says so, and the exit code is 4.
+the engine finds its client not fit to measure, it measures again; then the exit code is 4, and the
+figure stays as it was.
 """
 
 import json
@@ -24,8 +25,9 @@ ROOT = Path(__file__).resolve().parents[1]
 FIGURE = ROOT / "docs" / "figures" / "stall.png"
 USERS, RATE, SECONDS = 10, 100, 12
 STALL_AT, STALL_S = 5.0, 2.0
+TRIES = 4
 STALL = ("--stall-at", str(STALL_AT), "--stall-for", str(STALL_S))
-INK, MUTED, SHADE, DOT, ALARM = "#1f2328", "#59636e", "#e8ecf0", "#0969da", "#cf222e"
+INK, MUTED, SHADE, DOT = "#1f2328", "#59636e", "#e8ecf0", "#0969da"
 
 Times = NDArray[np.float64]
 """(n, 2): seconds from the first request at which each was wanted, and until its answer."""
@@ -84,7 +86,7 @@ def _shown(seconds: float) -> str:
     return f"{1e3 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
-def draw(sides: dict[str, Times], invalid: str) -> Figure:
+def draw(sides: dict[str, Times]) -> Figure:
     """One panel a side, on the same scales; the stall is shaded."""
     figure = Figure(figsize=(8.8, 5.2), layout="constrained")
     panels = figure.subplots(len(sides), 1, sharex=True, sharey=True)
@@ -107,10 +109,6 @@ def draw(sides: dict[str, Times], invalid: str) -> Figure:
         fontsize=9,
         color=MUTED,
     )
-    if invalid:
-        why = f"invalid run, the client was late:\n{invalid}"
-        place = STALL_AT + STALL_S + 0.15, STALL_S * 0.5
-        panels[-1].annotate(why, place, fontsize=9, color=ALARM)
     panels[-1].set_xlabel("moment at which the request was wanted, s", fontsize=9, color=MUTED)
     return figure
 
@@ -118,7 +116,14 @@ def draw(sides: dict[str, Times], invalid: str) -> Figure:
 def main() -> int:
     """Measure, print the figures, draw."""
     with tempfile.TemporaryDirectory() as name:
-        engine, invalid = engine_times(Path(name))
+        for number in range(TRIES):
+            engine, invalid = engine_times(Path(name) / f"try-{number}")
+            if not invalid:
+                break
+            print(f"invalid: {invalid}", file=sys.stderr)
+        else:
+            print("free the machine and run this again", file=sys.stderr)
+            return INVALID
         sides = {
             f"Locust: {USERS} users, one request each 0.1 s if answered": locust_times(Path(name)),
             f"harness load: {RATE} requests per second by the clock": engine,
@@ -126,11 +131,9 @@ def main() -> int:
     for title, times in sides.items():
         print(f"{title}: {facts(times)}")
     FIGURE.parent.mkdir(exist_ok=True)
-    draw(sides, invalid).savefig(FIGURE, dpi=160)
+    draw(sides).savefig(FIGURE, dpi=160)
     print(FIGURE.relative_to(ROOT))
-    if invalid:
-        print(f"invalid: {invalid}; free the machine and run this again", file=sys.stderr)
-    return INVALID if invalid else OK
+    return OK
 
 
 if __name__ == "__main__":

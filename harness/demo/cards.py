@@ -8,16 +8,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from harness.demo.client import Problem
-from harness.demo.differences import changes, pieces
 from harness.demo.results import Result, results
 from harness.demo.ways import Progress, Way
 from harness.demo.words import Words
 from harness.records import CheckResult
+from harness.report.differences import changes, marked
 from harness.report.markup import Html, join, tag
+from harness.report.words import Words as ReportWords
+from harness.report.words import language
 from harness.story import Place, Stock, Story, Turn, values
 
 TAIL_CHARS = 240
-_MARKS = {"gone": "del", "come": "ins"}
 Mark: TypeAlias = Callable[[str | int, str, int], Html]
 
 # --- a way with its clock ---
@@ -143,7 +144,7 @@ def checks_html(checks: Sequence[CheckResult], words: Words) -> Html | None:
         place = None
         if not check.ok and check.turn is not None:
             place = tag("span", words("checks.at", n=check.turn, field=check.field))
-        why = None if check.ok or not check.why else tag("span", check.why, lang="en")
+        why = None if check.ok or not check.why else reason(check.why, words)
         mark = words("checks.holds" if check.ok else "checks.fails")
         rows.append(
             tag(
@@ -156,10 +157,18 @@ def checks_html(checks: Sequence[CheckResult], words: Words) -> Html | None:
     return tag("ul", *rows, class_="checks")
 
 
+def reason(english: str, words: Words) -> Html:
+    """What a check or a reader of replies says is wrong, in the language of the page if it can be
+    said there.
+    """
+    said = ReportWords(language(words.lang)).translated(english, "why")
+    return tag("span", said, lang="en" if said == english else words.lang)
+
+
 def problem_html(problem: Problem, words: Words) -> Html:
     """Why there is no story: in our words, then in the service's."""
     said = words.known(f"problem.{problem.type}", words("problem.other"))
-    detail = tag("span", problem.detail, class_="small", lang="en")
+    detail = tag("p", reason(problem.detail, words), class_="small")
     return tag("div", tag("p", said, class_="verdict bad"), detail, class_="problem")
 
 
@@ -215,23 +224,23 @@ def _turn(
     if not everything:
         title.append(tag("span", _count(changed, words), class_="small"))
 
-    def marked(value: str | int, name: str, stock: int | None = None) -> Html:
-        return _marked(old.get((number, stock, name)), value)
+    def mark(value: str | int, name: str, stock: int | None = None) -> Html:
+        return marked(old.get((number, stock, name)), value)
 
     tag_text = words("result.all_stocks") if turn.news_tag == "all" else turn.news_tag
     same_tag = old.get((number, None, "news_tag")) == turn.news_tag
-    badge = tag_text if same_tag else marked(turn.news_tag, "news_tag")
+    badge = tag_text if same_tag else mark(turn.news_tag, "news_tag")
     body = [
-        tag("p", marked(turn.result, "result"), class_="happens"),
+        tag("p", mark(turn.result, "result"), class_="happens"),
         tag(
             "p",
             tag("span", words("result.news"), class_="label", lang=words.lang),
             tag("span", badge, class_="badge"),
             " ",
-            marked(turn.news, "news"),
+            mark(turn.news, "news"),
             class_="news",
         ),
-        tag("ul", *(_stock(stock, i, marked) for i, stock in enumerate(turn.stocks))),
+        tag("ul", *(_stock(stock, i, mark) for i, stock in enumerate(turn.stocks))),
     ]
     shown = everything or changed > 0
     return tag(
@@ -243,20 +252,13 @@ def _turn(
     )
 
 
-def _stock(stock: Stock, position: int, marked: Mark) -> Html:
-    field = {name: marked(getattr(stock, name), name, position) for name in Stock.__slots__}
+def _stock(stock: Stock, position: int, mark: Mark) -> Html:
+    field = {name: mark(getattr(stock, name), name, position) for name in Stock.__slots__}
     prices = join([field["before_value"], " → ", field["current_value"]])
     return tag(
         "li",
         tag("p", tag("b", field["name"]), tag("span", prices, class_="price")),
         tag("p", field["risk_level"], " · ", field["description"], " ", field["expectation"]),
-    )
-
-
-def _marked(old: str | int | None, new: str | int) -> Html:
-    return join(
-        tag(_MARKS[piece.kind], piece.text) if piece.kind in _MARKS else piece.text
-        for piece in pieces(old, new)
     )
 
 

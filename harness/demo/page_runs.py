@@ -1,4 +1,4 @@
-"""The page of recorded runs: one run's figures, its report, and any trial with its answer."""
+"""The page of what was recorded: a run with its figures, report and trials; verdicts; a search."""
 
 import shlex
 from pathlib import Path
@@ -6,67 +6,114 @@ from pathlib import Path
 import streamlit as st
 
 from harness.demo import recorded
-from harness.demo.cards import checks_html, fact, notice, story_html
+from harness.demo.cards import checks_html, fact, notice, reason, story_html
 from harness.demo.options import Options
-from harness.demo.recorded import REPORT, Recorded
+from harness.demo.recorded import COMPARISON, Recorded
 from harness.demo.words import Words
 from harness.errors import InputError
 from harness.records import OUTCOMES, TrialRecord
+from harness.report import loading
+from harness.report.facts import minute
 from harness.report.markup import Html, join, tag
+from harness.report.words import Words as ReportWords
+from harness.report.words import language
 
 COLUMNS = ("arm", "right", "p50", "p95", "ttft", "throughput")
 REPORT_HEIGHT = 900
+MOST_TRIALS = 1_000  # to choose from
 ALL = ""
 
 
 def show(options: Options, words: Words) -> None:
     """Draw the page."""
-    found = recorded.find_runs(options.runs)
+    found = recorded.find(options.runs)
     if not found:
         command = "harness run --time-scale 0.02"
         st.html(notice(words("runs.none", folder=options.runs, command=command), words))
         return
-    folder = st.selectbox(words("runs.which"), found, format_func=lambda path: path.name, key="run")
+    folder = st.selectbox(
+        words("runs.which"),
+        found,
+        format_func=lambda path: _title(path, options.runs, words),
+        key="run",
+    )
     if recorded.size(folder) > recorded.MOST_BYTES:
         mb = f"{recorded.size(folder) / 1e6:,.0f}"
-        said = words("runs.too_large", mb=mb, command=_command("show", folder))
+        said = words("runs.too_large", mb=mb, command=f"harness show {shlex.quote(str(folder))}")
         st.html(notice(said, words))
         return
     try:
-        run = _read(folder, recorded.stamp(folder))
+        _holding(folder, words)
     except InputError as error:
         st.html(notice(words("runs.broken"), words, bad=True))
         st.html(tag("p", error, class_="small", lang="en"))
+
+
+def _title(folder: Path, runs: Path, words: Words) -> str:
+    """Where it lies and, unless it is a run as most are, what it is."""
+    name = folder.name if folder == runs else str(folder.relative_to(runs))
+    kind = recorded.kind_of(folder)
+    return name if kind in (None, "run") else f"{name} · {words(f'kind.{kind}')}"
+
+
+def _holding(folder: Path, words: Words) -> None:
+    """What a folder holds: a run to explore, or verdicts or a search, whose page says it all.
+
+    Raises InputError.
+    """
+    stamp, kind = recorded.stamp(folder), recorded.kind_of(folder)
+    if kind in ("claims", "capacity"):
+        if kind == "claims":
+            st.html(_verdicts(folder, words))
+        _frame(_report(folder, stamp, words.lang), f"{folder.name}.html", words)
         return
+    with st.spinner(words("runs.reading")):
+        run = _read(folder, stamp)
     st.html(_facts(run, words))
-    if run.summary is not None:
-        st.html(_table(run.summary, words))
-    _report(folder, words)
+    if "load" in run.summary:
+        said = join(loading.statement(run.summary, ReportWords(language(words.lang))))
+        st.html(tag("section", said, class_="load", lang=words.lang))
+    st.html(_table(run.summary, words))
+    _reports(folder, stamp, words)
     _trials(run, words)
 
 
+# Once for each state of the folder.
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _read(folder: Path, stamp: int) -> Recorded:
-    """Once for each state of the folder."""
     return recorded.read(folder)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _report(folder: Path, stamp: int, lang: str) -> str:
+    return recorded.report(folder, lang)
+
+
+def _verdicts(folder: Path, words: Words) -> Html:
+    said = ReportWords(language(words.lang))
+    found = recorded.verdicts(folder)
+    lines = (fact(claim, tag("b", said(f"verdict.{verdict}"))) for claim, verdict in found)
+    return tag("section", *lines, class_="result", lang=words.lang)
 
 
 def _facts(run: Recorded, words: Words) -> Html:
     manifest = run.run.manifest
-    provider, scale = manifest["provider"], manifest["provider"].get("time_scale")
+    provider = manifest["provider"] or {}
+    scale = provider.get("time_scale")
     if not provider.get("simulated"):
-        model = words("runs.real")
+        # A server that does not say whether its model is simulated.
+        model = words("runs.real") if provider.get("simulated") is False else None
     elif scale in (None, 1):
         model = words("page.simulated")
     else:
         model = words("page.simulated_scaled", scale=f"{scale:g}")
     segments = manifest["segments"]
-    started = segments[0]["started"][:16].replace("T", " ") if segments else None
+    started = minute(segments[0]["started"]) if segments else None
     return tag(
         "p",
-        tag("span", model, class_="badge"),
+        tag("span", model, class_="badge") if model else None,
         f" {provider.get('model') or manifest['config'].get('provider', '')}",
-        f" · {words('runs.started', time=started)} UTC" if started else None,
+        f" · {words('runs.started', time=started)}" if started else None,
         class_="facts",
         lang=words.lang,
     )
@@ -75,7 +122,7 @@ def _facts(run: Recorded, words: Words) -> Html:
 def _table(summary: recorded.Summary, words: Words) -> Html:
     head = tag("tr", *(tag("th", words(f"runs.{name}"), scope="col") for name in COLUMNS))
     lines = []
-    for row in recorded.rows(summary):
+    for row in recorded.rows(summary, ReportWords(language(words.lang))):
         cells = [
             join([value, tag("span", interval) if interval else None]) for value, interval in row
         ]
@@ -94,19 +141,21 @@ def _table(summary: recorded.Summary, words: Words) -> Html:
     )
 
 
-def _report(folder: Path, words: Words) -> None:
-    """The run's own report as it was written, in a frame; only drawn when it is wanted."""
-    path = folder / REPORT
-    if not path.exists():
-        said = words("runs.no_report", command=_command("report", folder))
-        st.html(notice(said, words))
-        return
-    page = path.read_text("utf-8")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        wanted = st.toggle(words("runs.report"), key="report")
-        st.download_button(words("runs.save"), page, f"{folder.name}.html", "text/html", key="save")
-    if wanted:
-        st.iframe(page, height=REPORT_HEIGHT)
+def _reports(folder: Path, stamp: int, words: Words) -> None:
+    """The run's report and, if there is one, its comparison with others; drawn when wanted."""
+    if st.toggle(words("runs.report"), key="report"):
+        with st.spinner(words("runs.reading")):
+            page = _report(folder, stamp, words.lang)
+        _frame(page, f"{folder.name}.html", words)
+    path = folder / COMPARISON
+    if path.exists() and st.toggle(words("runs.comparison"), key="comparison"):
+        _frame(recorded.written(path), f"{folder.name}-{COMPARISON}", words)
+
+
+def _frame(page: str, name: str, words: Words) -> None:
+    """A page within this one, and a button that saves it as ``name``."""
+    st.iframe(page, height=REPORT_HEIGHT)
+    st.download_button(words("runs.save"), page, name, "text/html", key=f"save-{name}")
 
 
 def _trials(run: Recorded, words: Words) -> None:
@@ -130,7 +179,10 @@ def _trials(run: Recorded, words: Words) -> None:
     if not found:
         st.html(notice(words("runs.no_trials"), words))
         return
-    named = {record.trial: record for record in found}
+    if len(found) > MOST_TRIALS:
+        said = words("runs.first", n=f"{MOST_TRIALS:,}", all=f"{len(found):,}")
+        st.html(notice(said, words))
+    named = {record.trial: record for record in found[:MOST_TRIALS]}
     trial = right.selectbox(
         words("runs.trial"),
         list(named),
@@ -153,12 +205,12 @@ def _trial(run: Recorded, record: TrialRecord, words: Words) -> Html:
     language = run.language(record) or words.lang
     request, before, after = run.request(record), run.before(record), run.after(record)
     parts: list[object] = []
-    if request is not None:
+    if request:
         shown = tag("span", request, lang=language)
         parts.append(fact(words("result.request"), shown))
     parts.append(fact(words("runs.outcome"), words(f"outcome.{record.outcome}") + took))
     failures = (record.error and record.error.message, record.malformed and record.malformed.why)
-    parts += [fact(words("runs.error"), tag("span", why, lang="en")) for why in failures if why]
+    parts += [fact(words("runs.error"), reason(why, words)) for why in failures if why]
     parts.append(checks_html(record.checks, words))
     reply = run.replies.get(record.trial, "")
     if after is not None:
@@ -177,7 +229,3 @@ def _trial(run: Recorded, record: TrialRecord, words: Words) -> Html:
             )
         )
     return tag("section", *parts, class_="result", lang=words.lang)
-
-
-def _command(name: str, folder: Path) -> str:
-    return f"harness {name} {shlex.quote(str(folder))}"

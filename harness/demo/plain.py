@@ -7,11 +7,11 @@ from typing import Any, TextIO
 from harness.clock import MonotonicClock
 from harness.demo.asked import Batch
 from harness.demo.client import Client
-from harness.demo.differences import Piece, pieces
 from harness.demo.results import Result, results
 from harness.demo.ways import WAYS, Progress, go
 from harness.demo.words import Words
 from harness.plain import plain, table
+from harness.report.differences import Piece, pieces
 from harness.story import altered
 
 MOST_CHANGES = 6

@@ -1,10 +1,10 @@
-"""Recorded runs, read for the page: which there are, their figures, their trials."""
+"""What was recorded, read for the page: what there is, a run's figures, its trials, its report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import orjson
 
@@ -12,20 +12,30 @@ from harness.edits import read_story
 from harness.errors import InputError
 from harness.records import TrialRecord
 from harness.report import digits
-from harness.store import MANIFEST, RECORDS, Run, read_answers, read_manifest, read_run
+from harness.report.publish import CAPACITY, LOAD, PAGE, summary_of
+from harness.report.words import Words
+from harness.store import MANIFEST, RECORDS, Run, read_answers, read_run
 from harness.story import Story, StoryError, parse_story
 
 MOST_BYTES = 64 * 1024 * 1024
-SUMMARY, REPORT = "summary.json", "index.html"
+VERDICTS, COMPARISON = "claims.json", "comparison.html"  # as ``claim`` and ``report`` write them
+Kind: TypeAlias = Literal["run", "load", "claims", "capacity"]
+SIGNS: dict[str, Kind] = {
+    VERDICTS: "claims",
+    CAPACITY: "capacity",
+    LOAD: "load",
+    MANIFEST: "run",
+}
+"""A file that a folder holds → what the folder is; the first that fits."""
 Summary: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """One run. ``summary`` is None when its folder has none."""
+    """One run, with its figures as ``summary.json`` has them."""
 
     run: Run
-    summary: Summary | None
+    summary: Summary
 
     @cached_property
     def replies(self) -> dict[str, str]:
@@ -65,11 +75,17 @@ class Recorded:
         return found if isinstance(found, Story) else None
 
 
-def find_runs(folder: Path) -> list[Path]:
-    """The runs directly in a folder, by name."""
-    return sorted(
-        path.parent for path in folder.glob(f"*/{MANIFEST}") if _kind(path.parent) == "run"
-    )
+def kind_of(folder: Path) -> Kind | None:
+    """What a folder holds; None: nothing that was recorded."""
+    return next((kind for sign, kind in SIGNS.items() if (folder / sign).is_file()), None)
+
+
+def find(folder: Path) -> list[Path]:
+    """The folders that hold something recorded, ``folder`` itself or at most two levels below it
+    (the runs of claims, the steps of a search), sorted by name.
+    """
+    signs = (path for depth in ("", "*/", "*/*/") for path in folder.glob(f"{depth}*.json"))
+    return sorted({path.parent for path in signs if path.name in SIGNS})
 
 
 def size(folder: Path) -> int:
@@ -79,46 +95,80 @@ def size(folder: Path) -> int:
 
 
 def stamp(folder: Path) -> int:
-    """Another number whenever the run has been written to."""
-    paths = (folder / name for name in (MANIFEST, RECORDS, SUMMARY))
-    return max(path.stat().st_mtime_ns for path in paths if path.exists())
+    """Another number whenever the folder has been written to."""
+    paths = (folder / name for name in (*SIGNS, RECORDS))
+    return max((path.stat().st_mtime_ns for path in paths if path.exists()), default=0)
 
 
 def read(folder: Path) -> Recorded:
     """Raises InputError."""
-    path = folder / SUMMARY
+    return Recorded(read_run(folder), summary_of(folder)[1])
+
+
+def report(folder: Path, lang: str) -> str:
+    """The page of what a folder holds. It is made from the records, in ``lang``; that of verdicts,
+    which need more than records, is as it was written. Raises InputError.
+    """
+    from harness.report.capacity import capacity_page
+    from harness.report.html import page
+
+    match kind_of(folder):
+        case "claims":
+            return written(folder / PAGE)
+        case "capacity":
+            return capacity_page(_json(folder / CAPACITY), folder, lang)
+        case _:
+            return page(*summary_of(folder), lang)
+
+
+def written(path: Path) -> str:
+    """A page as it was written. Raises InputError."""
     try:
-        summary = orjson.loads(path.read_bytes()) if path.exists() else None
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def verdicts(folder: Path) -> list[tuple[str, str]]:
+    """The claims of a folder and the verdict on each. Raises InputError."""
+    path = folder / VERDICTS
+    try:
+        return [(found["claim"], found["verdict"]) for found in _json(path)["claims"]]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: {error!r}: holds no verdicts") from error
+
+
+def _json(path: Path) -> Any:
+    try:
+        return orjson.loads(path.read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
         raise InputError(f"{path}: {error}") from error
-    return Recorded(read_run(folder), summary)
 
 
-def rows(summary: Summary) -> list[list[tuple[str, str]]]:
+def rows(summary: Summary, words: Words) -> list[list[tuple[str, str]]]:
     """The figures of each arm as (value, interval), both text: its name, right answers, response
-    time p50 and p95, first token p50, throughput.
+    time p50 and p95, first token p50, throughput. Where a value cannot be given, the reason takes
+    the place of its interval.
     """
     arms = summary["pipelines"]
     times = [arms[arm]["response_time_s"] for arm in arms]
     factor, unit = digits.time_unit(found["p95"] for found in times if found)
+
+    def shown(found: Mapping[str, Any] | None, name: str) -> tuple[str, str]:
+        value, below, reason = _time(found, name, factor, unit)
+        return value, words.reason(reason) if reason else below
+
     return [
         [
             (arm, f"n = {figures['trials']}"),
             _share(figures["success"]),
-            _time(figures["response_time_s"], "p50", factor, unit),
-            _time(figures["response_time_s"], "p95", factor, unit),
-            _time(figures["ttft_s"], "p50", factor, unit),
+            shown(figures["response_time_s"], "p50"),
+            shown(figures["response_time_s"], "p95"),
+            shown(figures["ttft_s"], "p50"),
             _rate(figures["throughput_per_s"]),
         ]
         for arm, figures in arms.items()
     ]
-
-
-def _kind(folder: Path) -> str | None:
-    try:
-        return str(read_manifest(folder).get("kind"))
-    except InputError:
-        return None
 
 
 def _share(success: Mapping[str, Any]) -> tuple[str, str]:
@@ -128,16 +178,18 @@ def _share(success: Mapping[str, Any]) -> tuple[str, str]:
     return f"{shown} %", _interval(success["ci95"], 100, 0)
 
 
-def _time(found: Mapping[str, Any] | None, name: str, factor: float, unit: str) -> tuple[str, str]:
-    """A quantile with its interval; without one it is not shown, and the reason stands there."""
+def _time(
+    found: Mapping[str, Any] | None, name: str, factor: float, unit: str
+) -> tuple[str, str, str]:
+    """A quantile with its interval; without one it is not shown, and the reason comes last."""
     if found is None or found[name] is None:
-        return "—", ""
+        return "—", "", ""
     bounds = found["ci95"].get(name)
     if bounds is None or not _whole(bounds):
-        return "—", str(found["warnings"].get(name) or "")
+        return "—", "", str(found["warnings"].get(name) or "")
     places = _places([found[name]], bounds, factor)
     value = f"{digits.number(factor * found[name], places)} {unit}"
-    return value, _interval(bounds, factor, places)
+    return value, _interval(bounds, factor, places), ""
 
 
 def _rate(found: Mapping[str, Any] | None) -> tuple[str, str]:

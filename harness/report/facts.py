@@ -1,5 +1,6 @@
 """What every renderer says of a run: its label, its validity, how far it came."""
 
+import datetime
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -29,6 +30,15 @@ def progress(summary: Summary) -> tuple[int, int] | None:
             return None if check["ok"] else (int(check["value"]), int(check["limit"]))
     recorded = summary["run"]["recorded_trials"]
     return None if planned is None or recorded >= planned else (recorded, planned)
+
+
+def minute(stamp: str) -> str:
+    """``2026-11-22T20:33:50.688+00:00`` → ``2026-11-22 20:33 UTC``."""
+    try:
+        moment = datetime.datetime.fromisoformat(stamp).astimezone(datetime.UTC)
+    except ValueError:
+        return stamp
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def again(summary: Summary) -> str:

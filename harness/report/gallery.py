@@ -1,7 +1,5 @@
 """The failed trials of a run, with what was asked, what is wrong, and what came instead."""
 
-import difflib
-import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ import numpy as np
 
 from harness.edits import read_story
 from harness.records import OUTCOMES, Answer, CheckResult, TrialRecord
+from harness.report.differences import marked
 from harness.report.markup import Html, join, tag, text
 from harness.report.tables import definitions
 from harness.report.words import Words
@@ -233,7 +232,7 @@ class Gallery:
         old, new, right = (_value(story, found) for story in (before, answer, reference))
         rows = []
         if old is not None and new is not None and old != new:
-            rows.append((self.words("failures.changed"), _marked(_cut(old), _cut(new))))
+            rows.append((self.words("failures.changed"), marked(_cut(old), _cut(new))))
         elif new is not None:
             rows.append((self.words("failures.answer"), text(_cut(new))))
         elif old is not None:
@@ -277,16 +276,3 @@ def _cut(value: str, *, at_end: bool = False) -> str:
     if len(value) <= MOST_CHARS:
         return value
     return f"…{value[-MOST_CHARS:]}" if at_end else f"{value[:MOST_CHARS]}…"
-
-
-def _marked(old: str, new: str) -> Html:
-    """``new`` with what it leaves out of ``old`` struck out and what it adds underlined."""
-    a, b = re.findall(r"\s+|\S+", old), re.findall(r"\s+|\S+", new)
-    parts: list[object] = []
-    for kind, i, j, k, m in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
-        gone, come = "".join(a[i:j]), "".join(b[k:m])
-        if kind == "equal":
-            parts.append(gone)
-            continue
-        parts += [tag("del", gone) if gone else None, tag("ins", come) if come else None]
-    return join(parts)

@@ -1,12 +1,18 @@
 """The top of a page: what was run, what it shows in plain words, and whether to trust it."""
 
-import datetime
 import shlex
 from pathlib import Path
 
 from harness.report import digits, loading
 from harness.report.comparison import Summary, candidates, change_figure
-from harness.report.facts import broken_text, check_text, progress, remedy, simulated_label
+from harness.report.facts import (
+    broken_text,
+    check_text,
+    minute,
+    progress,
+    remedy,
+    simulated_label,
+)
 from harness.report.figures.canvas import looks
 from harness.report.markup import Html, fill, options, tag
 from harness.report.table import Figure, bounds, change, pointer
@@ -32,7 +38,7 @@ def header(summary: Summary, words: Words) -> Html:
             workload=words.known(f"workload.{config['workload']}", config["workload"]),
         ),
     ]
-    made = run["started"] and words("meta.made", when=_minute(run["started"]))
+    made = run["started"] and words("meta.made", when=minute(run["started"]))
     label = simulated_label(summary, words)
     return tag(
         "header",
@@ -41,15 +47,6 @@ def header(summary: Summary, words: Words) -> Html:
         tag("ul", *(tag("li", fact) for fact in facts if fact), class_="facts"),
         label and _simulated(summary, label, words),
     )
-
-
-def _minute(stamp: str) -> str:
-    """``2026-11-22T20:33:50.688+00:00`` → ``2026-11-22 20:33 UTC``."""
-    try:
-        moment = datetime.datetime.fromisoformat(stamp).astimezone(datetime.UTC)
-    except ValueError:
-        return stamp
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def _simulated(summary: Summary, label: str, words: Words) -> Html:

@@ -1,6 +1,7 @@
 """What the simulated model says: a right edit, or one of the ways in which real models fail."""
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,11 +10,19 @@ from typing import Any
 from harness.simulator.profile import Profile
 from harness.story import STRICT_DECODER, Story, StoryError, diff, fields, parse_story, same_shape
 
-SUMMARIES = (
-    "요청하신 부분을 이야기에 맞게 고쳤어요.",
-    "이야기의 해당 턴을 새 내용으로 바꾸었어요.",
-    "The story was changed as you asked.",
-)
+_HANGUL = re.compile("[가-힣]")
+SUMMARIES = {
+    "ko": (
+        "요청하신 부분을 이야기에 맞게 고쳤어요.",
+        "이야기의 해당 턴을 새 내용으로 바꾸었어요.",
+        "말씀하신 대로 이야기를 다듬었어요.",
+    ),
+    "en": (
+        "The story was changed as you asked.",
+        "The turn in question has its new content.",
+        "Your request is worked into the story.",
+    ),
+}
 CHATTER = (
     ("네, 요청하신 대로 [이야기]를 고쳤습니다.\n\n", "\n\n더 바꿀 곳이 있으면 말씀해 주세요."),
     ("Sure! Here is the edited story {as requested}:\n\n", "\n\nLet me know what you think."),
@@ -44,6 +53,12 @@ def find_story(messages: list[tuple[str, str]]) -> Story | None:
         return parse_story(STRICT_DECODER.raw_decode(text, start)[0])
     except (StoryError, ValueError, RecursionError):
         return None
+
+
+def summary_reply(messages: list[tuple[str, str]], rng: random.Random) -> str:
+    """One sentence on what changed, in the language of the request."""
+    korean = any(_HANGUL.search(text) for _, text in messages)
+    return rng.choice(SUMMARIES["ko" if korean else "en"])
 
 
 def attempt_edit(original: Story) -> Known:

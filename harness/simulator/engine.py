@@ -13,7 +13,13 @@ from typing import Literal
 from harness.prompt import edit_prompt
 from harness.records import Usage
 from harness.scenario import Scenario
-from harness.simulator.answers import SUMMARIES, Known, attempt_edit, edit_reply, find_story
+from harness.simulator.answers import (
+    Known,
+    attempt_edit,
+    edit_reply,
+    find_story,
+    summary_reply,
+)
 from harness.simulator.profile import CallTimes, Overrides, Profile
 
 Fault = Literal["http_5xx", "rate_limited", "reset"]
@@ -99,7 +105,7 @@ class Engine:
             known = attempt_edit(original)
         fault = self._fault(rng, draw)
         if known is None:
-            text, finish, times = rng.choice(SUMMARIES), "stop", self.profile.summary
+            text, finish, times = summary_reply(messages, rng), "stop", self.profile.summary
         else:
             text, finish = edit_reply(known, self.profile, rng)
             times = self.profile.edit

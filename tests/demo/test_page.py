@@ -12,10 +12,14 @@ from streamlit.testing.v1 import AppTest
 from harness.demo.asked import FIRST
 from harness.demo.options import Options
 from harness.demo.ways import WAYS
+from harness.report.publish import report
 from harness.scenario import shipped_dir
+from tests.report.golden import DATA
+from tests.report.pages import load_run
 from tests.test_serve import serving
 
 EXAMPLE = shipped_dir().parent / "reports" / "example-local"
+CLAIM = EXAMPLE.with_name("example-local-latency")
 SLOW = ("--provider", "sim:report-2025", "--time-scale", "100")
 SHORT = "short-ko-news"
 
@@ -163,30 +167,63 @@ def test_a_story_of_ones_own(urls: dict[str, str]) -> None:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    """A folder with a good run, one without summary and report, a broken one, and no run."""
+    """One of every kind, a run without summary and report, and what cannot be read."""
     for name in ("good", "bare", "broken"):
         shutil.copytree(EXAMPLE, tmp_path / name)
     for name in ("summary.json", "index.html"):
         (tmp_path / "bare" / name).unlink()
     (tmp_path / "broken" / "records.jsonl").write_text("no record\n")
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "run.json").write_text("{}")
+    for name, sign in (("other", "run.json"), ("scribbled", "claims.json")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / sign).write_text("{}")
+    (tmp_path / "nothing").mkdir()
+    shutil.copytree(CLAIM, tmp_path / "claim")
+    load_run(tmp_path / "load")
+    (tmp_path / "search").mkdir()
+    shutil.copy(DATA / "capacity.json", tmp_path / "search")
     return tmp_path
 
 
-def recorded(runs: Path, name: str) -> AppTest:
-    app = open_page("http://127.0.0.1:9", runs)
+def recorded(runs: Path, name: str, lang: str = "en") -> AppTest:
+    app = open_page("http://127.0.0.1:9", runs, lang)
     checked(app.segmented_control(key="view").set_value("runs").run())
-    assert app.selectbox(key="run").options == ["bare", "broken", "good"]
     return checked(app.selectbox(key="run").set_value(runs / name).run())
+
+
+def frame(app: AppTest) -> str:
+    """The page that is shown within the page."""
+    (found,) = app.get("iframe")
+    return str(found.proto.srcdoc)
+
+
+def test_every_kind_of_run_is_listed(runs: Path) -> None:
+    assert recorded(runs, "good").selectbox(key="run").options == [
+        "bare",
+        "broken",
+        "claim · verdicts on claims",
+        "claim/local-latency",
+        "good",
+        "load · load run",
+        "other",
+        "scribbled · verdicts on claims",
+        "search · search for capacity",
+    ]
+
+
+def test_a_run_itself_as_the_folder(runs: Path) -> None:
+    app = open_page("http://127.0.0.1:9", runs / "good")
+    checked(app.segmented_control(key="view").set_value("runs").run())
+    assert app.selectbox(key="run").options == ["good"]
 
 
 def test_a_recorded_run(runs: Path) -> None:
     app = recorded(runs, "good")
     assert "a real model" in text(app)
+    assert "started 2026-11-22 21:45 UTC" in text(app)
     assert re.search(r"sync<span>n = 16</span>.*?38 %<span>\[18, 61\]</span>", text(app))
     assert "—<span>n = 16 &lt; 72</span>" in text(app)  # p95 of too few trials
     checked(app.toggle(key="report").set_value(True).run())
+    assert '<html lang="en">' in frame(app)
     outcomes = app.selectbox(key="outcome").options
     assert {"all", "ok", "wrong", "malformed"} <= set(outcomes)
     checked(app.selectbox(key="outcome").set_value("wrong").run())
@@ -197,12 +234,62 @@ def test_a_recorded_run(runs: Path) -> None:
     assert all(" · sync · " in option for option in app.selectbox(key="trial").options)
 
 
+def test_a_recorded_run_in_korean(runs: Path) -> None:
+    """The report too, whose file is in English, and what the checks say."""
+    app = recorded(runs, "good", "ko")
+    assert "2026-11-22 21:45 UTC 시작" in text(app)
+    checked(app.toggle(key="report").set_value(True).run())
+    assert '<html lang="ko">' in frame(app)
+    checked(app.selectbox(key="outcome").set_value("wrong").run())
+    failed = re.findall(r"<b>✗ 실패</b>.*?</li>", text(app))
+    assert failed
+    assert all(re.search("[가-힣].*[가-힣]", why.partition("</b>")[2]) for why in failed)
+
+
+def test_a_load_run(runs: Path) -> None:
+    app = recorded(runs, "load")
+    assert re.search(r"<strong[^>]*>p95 of the response time: ", text(app))
+    assert re.search(r"<table.*?load<span>n = 200</span>", text(app))
+    checked(app.toggle(key="report").set_value(True).run())
+    assert 'id="load"' in frame(app)
+    checked(app.selectbox(key="outcome").set_value("error").run())
+    assert all(" · load · " in option for option in app.selectbox(key="trial").options)
+
+
+def test_more_trials_than_anybody_reads(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.demo.page_runs.MOST_TRIALS", 5)
+    app = recorded(runs, "good")
+    assert "The first 5 of 64 trials" in text(app)
+    assert len(app.selectbox(key="trial").options) == 5
+
+
+def test_verdicts_on_claims(runs: Path) -> None:
+    app = recorded(runs, "claim", "ko")
+    assert "local-latency" in text(app)
+    assert re.search(r"<b>[가-힣 ]+</b>", text(app))
+    assert frame(app) == (CLAIM / "index.html").read_text("utf-8")
+
+
+def test_a_search_for_capacity(runs: Path) -> None:
+    assert 'id="load-curve"' in frame(recorded(runs, "search", "ko"))
+
+
+def test_a_comparison_with_other_runs(runs: Path) -> None:
+    report([runs / "bare", runs / "good"], "html", "en")
+    app = recorded(runs, "good")
+    checked(app.toggle(key="comparison").set_value(True).run())
+    assert frame(app) == (runs / "good" / "comparison.html").read_text("utf-8")
+
+
 def test_runs_that_lack_something(runs: Path) -> None:
     app = recorded(runs, "bare")
-    assert f"harness report {runs / 'bare'}" in text(app)
-    assert "<table" not in text(app)
-    app = recorded(runs, "broken")
-    assert "This run cannot be read." in text(app)
+    assert "38 %" in text(app)
+    checked(app.toggle(key="report").set_value(True).run())
+    assert "<svg" in frame(app)
+    for name in ("broken", "other", "scribbled"):
+        app = recorded(runs, name)
+        assert "This run cannot be read." in text(app)
+        assert name in text(app)
 
 
 def test_no_runs(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.demo.differences import changes, pieces
+from harness.report.differences import changes, marked, pieces
 from harness.story import Story, altered
 from tests.strategies import KOREAN
 
@@ -51,3 +51,8 @@ def test_changes_count_what_either_story_alone_has() -> None:
     assert changes(KOREAN, KOREAN) == 0
     assert changes(KOREAN, shorter) == changes(shorter, KOREAN) == 3 + 2 * 6
     assert altered(KOREAN, shorter) == []
+
+
+def test_marks_and_no_markup_of_others() -> None:
+    assert marked("a <b> c", "a <i> c") == "a <del>&lt;b&gt;</del><ins>&lt;i&gt;</ins> c"
+    assert marked("same", "same") == "same"

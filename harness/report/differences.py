@@ -1,12 +1,14 @@
-"""What of a text has changed, word by word, for any renderer; and the story around it."""
+"""What of a text has changed, word by word, for any renderer; and how much of a story."""
 
 import difflib
 import re
 from typing import Literal, NamedTuple
 
+from harness.report.markup import Html, join, tag
 from harness.story import Story, values
 
 LEAST_KEPT = 0.3  # of the longer text; below it, one replaces the other
+_MARKS = {"gone": "del", "come": "ins"}
 _WORDS = re.compile(r"\s+|\S+")
 
 
@@ -40,6 +42,14 @@ def pieces(old: str | int | None, new: str | int) -> list[Piece]:
     parts += _swap(gone, come)
     kept = sum(len(part.text) for part in parts if part.kind == "kept")
     return parts if kept >= LEAST_KEPT * max(len(old), len(new)) else _swap(old, new)
+
+
+def marked(old: str | int | None, new: str | int) -> Html:
+    """``pieces`` as markup: what is gone struck out, what has come underlined."""
+    return join(
+        tag(_MARKS[piece.kind], piece.text) if piece.kind in _MARKS else piece.text
+        for piece in pieces(old, new)
+    )
 
 
 def _swap(gone: str, come: str) -> list[Piece]:
