@@ -13,6 +13,9 @@ from harness.demo.words import Words
 from harness.errors import InputError
 from harness.records import OUTCOMES, TrialRecord
 from harness.report.markup import Html, join, tag
+from harness.report.quoting import failure
+from harness.report.words import Words as ReportWords
+from harness.report.words import language as known_language
 
 COLUMNS = ("arm", "right", "p50", "p95", "ttft", "throughput")
 REPORT_HEIGHT = 900
@@ -157,8 +160,11 @@ def _trial(run: Recorded, record: TrialRecord, words: Words) -> Html:
         shown = tag("span", request, lang=language)
         parts.append(fact(words("result.request"), shown))
     parts.append(fact(words("runs.outcome"), words(f"outcome.{record.outcome}") + took))
-    failures = (record.error and record.error.message, record.malformed and record.malformed.why)
-    parts += [fact(words("runs.error"), tag("span", why, lang="en")) for why in failures if why]
+    said = ReportWords(known_language(words.lang))
+    if record.error is not None and record.error.message:
+        parts.append(fact(words("runs.error"), failure(record.error.message, said)))
+    if record.malformed is not None:
+        parts.append(fact(words("runs.error"), said.translated(record.malformed.why, "why")))
     parts.append(checks_html(record.checks, words))
     reply = run.replies.get(record.trial, "")
     if after is not None:
