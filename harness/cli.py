@@ -207,12 +207,19 @@ def _add_show(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser = _command(
         commands,
         "show",
-        "Show a run's trials, or one trial with its answer and failed checks.",
+        "Show a run's trials, failed ones first, or one trial with its answer and failed checks.",
         "harness show reports/demo ko-sea-news-wheel/async/1",
     )
     parser.add_argument("run", metavar="RUN", help="folder of a run")
-    parser.add_argument("trial", nargs="?", metavar="TRIAL", help="id of a trial (default: all)")
-    parser.add_argument("--outcome", metavar="O", help="only trials with this outcome")
+    parser.add_argument(
+        "trial", nargs="?", metavar="TRIAL", help="id of one (default: a row for each)"
+    )
+    parser.add_argument("--outcome", metavar="O,..", help="only trials with these outcomes")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="every trial; without it a long run shows 50, the failed ones first (--json has all)",
+    )
     parser.set_defaults(handler="show")
 
 

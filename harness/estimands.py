@@ -9,6 +9,7 @@ from harness.stats import compare, estimate, position, sequential
 from harness.stats import sample as sm
 from harness.stats.compare import Comparison, Scope
 from harness.stats.estimate import Estimate
+from harness.trials import Records
 
 TRIALWISE = ("response_time_gm", "response_time_mean", "response_time_p50", "response_time_p95")
 BLOCKWISE = ("makespan", "throughput", "goodput")
@@ -124,7 +125,7 @@ def resource(blocks: Sequence[BlockRecord], arm: str, name: Resource) -> dict[in
 
 def value(
     estimand: str,
-    records: Sequence[TrialRecord],
+    records: Records,
     blocks: Sequence[BlockRecord],
     arm: str,
     confidence: float,

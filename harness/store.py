@@ -159,13 +159,12 @@ class Run:
 
 def read_run(folder: Path) -> Run:
     """Read a run, finished or not; a torn last line is passed over. Raises InputError."""
-    manifest = read_manifest(folder)
-    return Run(
-        folder,
-        manifest,
-        list(_lines(folder / RECORDS, rec.trial_from_dict)),
-        read_blocks(folder),
-    )
+    return Run(folder, read_manifest(folder), list(each_record(folder)), read_blocks(folder))
+
+
+def each_record(folder: Path) -> Iterator[rec.TrialRecord]:
+    """The records of a run, one after the other. Raises InputError."""
+    return _lines(folder / RECORDS, rec.trial_from_dict)
 
 
 def read_blocks(folder: Path) -> list[rec.BlockRecord]:
@@ -258,7 +257,7 @@ def _drop_orphans(folder: Path) -> None:
     path = folder / ANSWERS
     if not path.exists():
         return
-    kept = {record.trial for record in _lines(folder / RECORDS, rec.trial_from_dict)}
+    kept = {record.trial for record in each_record(folder)}
     whole = 0
     for answer in _lines(path, rec.answer_from_dict):
         if answer.trial not in kept:

@@ -7,7 +7,7 @@ take about 160 bytes each. Columns are made of records in memory or of the lines
 import gc
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from operator import attrgetter, itemgetter
 from pathlib import Path
@@ -26,6 +26,7 @@ from harness.store import RECORDS, Run, read_blocks, read_manifest, whole_lines
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 CHUNK = 1_000  # lines that are taken apart at once
+_PARTS_OF = ("failed_of", "client_error_of")  # places of trials, for parts of them
 _NO_RECORD = (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError)
 
 
@@ -130,6 +131,24 @@ class Trials:
         """Which trials ended so."""
         found: Bools = self.outcome == OUTCOME_CODES[outcome]
         return found
+
+    def only(self, kept: Bools) -> "Trials":
+        """The trials that are ``kept`` (n,), in their order; names keep their codes."""
+        if kept.all():
+            return self
+        rows, place = np.flatnonzero(kept), np.cumsum(kept) - 1
+        among = {"failed": kept[self.failed_of], "client_error": kept[self.client_error_of]}
+        made: dict[str, Any] = {"record": lambda at: self.record(int(rows[at]))}
+        for column in fields(self):
+            name, values = column.name, getattr(self, column.name)
+            which = among.get(name.removesuffix("_of"), rows)
+            if isinstance(values, Named):
+                made[name] = Named(values.codes[which], values.names)
+            elif name in _PARTS_OF:
+                made[name] = place[values[which]]
+            elif name != "record":
+                made[name] = values[which]
+        return Trials(**made)
 
 
 Records: TypeAlias = Iterable[TrialRecord] | Trials

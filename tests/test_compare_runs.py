@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 from harness.cli import main
 from harness.comparing import Result, Ruling, compare_runs, parse_gates, parse_pairs
 from harness.comparing.expression import METRICS
-from harness.comparing.ratios import paired, unpaired, welch
+from harness.comparing.ratios import Readings, paired, unpaired, welch
 from harness.errors import InputError
 from harness.exit_codes import INCONCLUSIVE, OK, REFUTED, WRONG_INPUT
 from harness.stats.compare import success_difference
@@ -45,6 +45,14 @@ def two(
         parse_gates(gates),
         pairs,
     )
+
+
+def readings(by_scenario: Mapping[str, Sequence[tuple[int, float]]]) -> Readings:
+    """Scenario → (round, value), as columns."""
+    names = tuple(sorted(by_scenario))
+    rows = [(i, *row) for i, name in enumerate(names) for row in by_scenario[name]]
+    scenario, number, value = zip(*rows, strict=True)
+    return Readings(names, np.array(scenario, np.int64), np.array(number), np.array(value))
 
 
 def one(result: Result) -> Ruling:
@@ -183,8 +191,8 @@ def test_the_interval_is_students_over_scenarios(tmp_path: Path) -> None:
 
 def test_each_scenario_counts_alike() -> None:
     """A scenario measured more often weighs no more."""
-    a = {"s1": [(0, 1.0)], "s2": [(0, 1.0)]}
-    b = {"s1": [(0, 2.0), (1, 2.0), (2, 2.0)], "s2": [(0, 8.0)]}
+    a = readings({"s1": [(0, 1.0)], "s2": [(0, 1.0)]})
+    b = readings({"s1": [(0, 2.0), (1, 2.0), (2, 2.0)], "s2": [(0, 8.0)]})
     assert paired(a, b, "geometric", "gm", 0.95).comparison.ratio == pytest.approx(4)
     assert paired(a, b, "arithmetic", "mean", 0.95).comparison.ratio == pytest.approx(5)
 
@@ -199,7 +207,7 @@ def test_the_interval_covers_what_rounds_have_in_common() -> None:
             level = rng.normal(0, 0.05, rounds)
             noise = rng.normal(0, 0.05, (8, rounds))
             sides.append({f"s{i}": list(enumerate(np.exp(level + noise[i]))) for i in range(8)})
-        found = paired(sides[0], sides[1], "geometric", "gm", 0.95).comparison
+        found = paired(readings(sides[0]), readings(sides[1]), "geometric", "gm", 0.95).comparison
         assert found.lo is not None
         assert found.hi is not None
         hits += found.lo <= 1 <= found.hi
@@ -221,7 +229,7 @@ def test_false_alarms_without_any_change() -> None:
         sides = [
             {f"s{i}": list(enumerate(rng.lognormal(i, 0.2, 4))) for i in range(6)} for _ in "ab"
         ]
-        found = paired(sides[0], sides[1], "geometric", "gm", 0.95).comparison
+        found = paired(readings(sides[0]), readings(sides[1]), "geometric", "gm", 0.95).comparison
         assert found.lo is not None
         assert found.hi is not None
         missed += not found.lo <= 1 <= found.hi

@@ -125,6 +125,74 @@ def test_rows_of_one_outcome(tmp_path: Path, show: Show) -> None:
     assert [(row["trial"], row["failure"]) for row in listed] == [("t/error", "timeout: too slow")]
 
 
+def long_run(folder: Path, *, right: int = 60, wrong: int = 45, late: int = 8) -> str:
+    """So many trials of each outcome, right ones first; times of all but the late ones."""
+    made: dict[TrialRecord, tuple[str, ...]] = {}
+    for i in range(right):
+        made[named(f"ok/{i}")] = ()
+    for i in range(wrong):
+        made[named(f"wrong/{i}", outcome="wrong")] = ()
+    for i in range(late):
+        made[named(f"late/{i}", outcome="error", error=CallError("timeout", "too slow"))] = ()
+    return make(folder, made)
+
+
+def test_of_a_long_run_the_failed_ones_are_shown(tmp_path: Path, show: Show) -> None:
+    """As many of a kind as of any other, in the order of the records."""
+    head, *rows, total, note = show(long_run(tmp_path)).splitlines()
+    assert head.startswith("trial")
+    expected = [f"wrong/{i}" for i in range(42)] + [f"late/{i}" for i in range(8)]
+    assert [row.split()[0] for row in rows] == expected
+    assert total == "113 trials: ok 60, wrong 45, error 8"
+    assert note.startswith("50 are shown (some of each kind of failure), 63 are not; ")
+    assert "--outcome wrong,error" in note
+    assert "--all" in note
+
+
+def test_of_a_long_run_without_failures_the_first_are_shown(tmp_path: Path, show: Show) -> None:
+    *rows, total, note = show(long_run(tmp_path, wrong=0, late=0)).splitlines()[1:]
+    assert [row.split()[0] for row in rows] == [f"ok/{i}" for i in range(50)]
+    assert total == "60 trials: ok 60"
+    assert note.startswith("50 are shown (the first ones), 10 are not; ")
+
+
+def test_every_trial_of_a_long_run(tmp_path: Path, show: Show) -> None:
+    run = long_run(tmp_path)
+    *rows, total = show(run, "--all").splitlines()[1:]
+    assert len(rows) == 113
+    assert total == "113 trials: ok 60, wrong 45, error 8"
+    assert len(json.loads(show(run, "--json"))["trials"]) == 113
+
+
+def test_chosen_outcomes_of_a_long_run(tmp_path: Path, show: Show) -> None:
+    run = long_run(tmp_path, wrong=70)
+    *rows, total, note = show(run, "--outcome", "wrong").splitlines()[1:]
+    assert [row.split()[0] for row in rows] == [f"wrong/{i}" for i in range(50)]
+    assert total == "70 trials: wrong 70"
+    assert note.startswith("50 are shown (some of each kind of failure), 20 are not; ")
+    *rows, total = show(run, "--outcome", "wrong, error", "--all").splitlines()[1:]
+    assert len(rows) == 78
+    assert total == "78 trials: wrong 70, error 8"
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--outcome", "wrong,worse"], "'worse': no such outcome"),
+        (["t/ok", "--all"], "--all: chooses rows"),
+        (["t/ok", "--outcome", "ok"], "--outcome: chooses rows"),
+    ],
+)
+def test_wrong_options_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], why: str
+) -> None:
+    assert main(["show", make(tmp_path, trials()), *options]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert why in captured.err
+
+
 def test_rows_as_json(tmp_path: Path, show: Show) -> None:
     data = json.loads(show(make(tmp_path, trials()), "--json"))
     assert data["run"] == str(tmp_path)

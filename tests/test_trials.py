@@ -172,3 +172,25 @@ def test_blocks_are_those_of_the_records_one_by_one(
             sm.block_pairs(trials, *ARMS, measure, target=target),
             plainly.block_pairs(found, *ARMS, measure, target=target),
         )
+
+
+def test_some_trials_have_the_columns_of_their_records(folder: Path) -> None:
+    run = read_run(folder)
+    trials = read_columns(folder).trials
+    chosen = (trials.repeat % 3 == 1) & ~trials.ended("ok")
+    some = trials.only(chosen)
+    places = np.flatnonzero(chosen).tolist()
+    records = [run.records[place] for place in places]
+    assert 0 < len(some) < len(trials)
+    assert [some.record(i) for i in range(len(some))] == records
+    assert sm.successes(some, "sync") == sm.successes(records, "sync")
+    kept = np.ones(len(some), np.bool_)
+    expected = Trials.of(records)
+    for name in ("failed", "error", "malformed", "kind"):
+        assert getattr(some, name).counts(kept[: getattr(some, name).codes.size]) == getattr(
+            expected, name
+        ).counts(kept[: getattr(expected, name).codes.size])
+    assert some.failed_of.tolist() == expected.failed_of.tolist()
+    assert some.client_error.tolist() == expected.client_error.tolist()
+    assert some.client_error_of.tolist() == expected.client_error_of.tolist()
+    assert trials.only(np.ones(len(trials), np.bool_)) is trials

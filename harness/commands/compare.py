@@ -11,7 +11,8 @@ from harness.report.comparing.data import as_data
 from harness.report.comparing.junit import junit
 from harness.report.comparing.markdown import markdown
 from harness.report.comparing.terminal import print_comparison
-from harness.store import read_run, write_atomically
+from harness.store import write_atomically
+from harness.trials import read_columns
 
 EXIT: dict[Outcome | None, int] = {None: OK, "pass": OK, "fail": REFUTED, "undecided": INCONCLUSIVE}
 
@@ -22,7 +23,9 @@ def main(args: argparse.Namespace) -> int:
     pairs = None if args.pipelines is None else parse_pairs(args.pipelines)
     if args.junit and not gates:
         raise InputError("--junit: there is nothing to test without --gate")
-    result = compare_runs(read_run(Path(args.run_a)), read_run(Path(args.run_b)), gates, pairs)
+    result = compare_runs(
+        read_columns(Path(args.run_a)), read_columns(Path(args.run_b)), gates, pairs
+    )
     code = EXIT[result.outcome]
     if args.markdown:
         _write("--markdown", Path(args.markdown), markdown(result).encode())

@@ -5,7 +5,6 @@ import difflib
 import json
 import shutil
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,26 +13,29 @@ from harness.edits import read_story
 from harness.errors import InputError
 from harness.exit_codes import OK
 from harness.plain import indented, plain, table
-from harness.records import OUTCOMES, Answer, TrialRecord, to_dict
+from harness.records import Answer, TrialRecord, to_dict
+from harness.report.listing import NONE, Listing, chosen, failure, lines, listing, seconds
 from harness.scenario import Scenario, explain, load_scenarios
-from harness.store import Run, read_answers, read_run
+from harness.store import each_answer, each_record, read_manifest
 from harness.story import Change, Story, diff, same_shape
-
-NONE = "–"
 
 
 def main(args: argparse.Namespace) -> int:
     """Show the trials of a run, or one of them with everything that is known of it."""
-    run = read_run(Path(args.run))
+    folder = Path(args.run)
+    manifest = read_manifest(folder)
     if args.trial is None:
-        chosen = _chosen(run.records, args.outcome)
-        print(_rows_as_json(run, chosen) if args.json else _rows(chosen))
+        every = args.all or args.json
+        found = listing(folder, chosen(args.outcome), every=every)
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        print(_rows_as_json(folder, found) if args.json else "\n".join(lines(found, width)))
         return OK
-    if args.outcome:
-        raise InputError("--outcome: chooses rows of the table; leave it out to show one trial")
-    record = _find(run, args.trial)
-    answers = [answer for answer in read_answers(run.folder) if answer.trial == record.trial]
-    scenario, problem = _scenario(run, record)
+    if args.outcome or args.all:
+        option = "--outcome" if args.outcome else "--all"
+        raise InputError(f"{option}: chooses rows of the table; leave it out to show one trial")
+    record = _find(folder, args.trial)
+    answers = [answer for answer in each_answer(folder) if answer.trial == record.trial]
+    scenario, problem = _scenario(manifest, record)
     changes = _changes(scenario, answers)
     if args.json:
         print(_trial_as_json(record, answers, changes))
@@ -42,30 +44,25 @@ def main(args: argparse.Namespace) -> int:
     return OK
 
 
-def _chosen(records: Sequence[TrialRecord], outcome: str | None) -> list[TrialRecord]:
-    if outcome is not None and outcome not in OUTCOMES:
-        known = ", ".join(OUTCOMES)
-        raise InputError(f"--outcome {outcome!r}: no such outcome; known are {known}")
-    return [record for record in records if outcome in (None, record.outcome)]
-
-
-def _find(run: Run, trial: str) -> TrialRecord:
-    found = {record.trial: record for record in run.records}
-    if trial in found:
-        return found[trial]
-    near = difflib.get_close_matches(trial, found, n=1, cutoff=0.0)
+def _find(folder: Path, trial: str) -> TrialRecord:
+    names = []
+    for record in each_record(folder):
+        if record.trial == trial:
+            return record
+        names.append(record.trial)
+    near = difflib.get_close_matches(trial, names, n=1, cutoff=0.0)
     hint = f"the closest is {near[0]}" if near else "none is recorded yet"
-    raise InputError(f"{run.folder}: no trial {plain(trial)!r}; {plain(hint)}")
+    raise InputError(f"{folder}: no trial {plain(trial)!r}; {plain(hint)}")
 
 
-def _scenario(run: Run, record: TrialRecord) -> tuple[Scenario | None, str]:
+def _scenario(manifest: dict[str, Any], record: TrialRecord) -> tuple[Scenario | None, str]:
     """The scenario as it was in the run, or why it is not to be had."""
     try:
-        loaded = {s.id: s for s in load_scenarios(run.manifest["config"]["scenarios"])}
+        loaded = {s.id: s for s in load_scenarios(manifest["config"]["scenarios"])}
     except InputError as error:
         return None, str(error)
     scenario = loaded.get(record.scenario)
-    kept = run.manifest["scenarios"].get(record.scenario, {})
+    kept = manifest["scenarios"].get(record.scenario, {})
     if scenario is None or scenario.digest != kept.get("digest"):
         return None, f"the scenario {record.scenario} is not what it was in this run"
     return scenario, ""
@@ -82,40 +79,7 @@ def _changes(scenario: Scenario | None, answers: Sequence[Answer]) -> list[Chang
     return diff(scenario.story, story)
 
 
-def _failure(record: TrialRecord) -> str:
-    """Why a trial is not ok, beginning with the first check that failed."""
-    if record.error is not None:
-        return f"{record.error.type}: {record.error.message}"
-    if record.malformed is not None:
-        return f"{record.malformed.reason}: {record.malformed.why}"
-    for check in record.checks:
-        if not check.ok:
-            return f"{check.id}: {explain(check)}"
-    return ""
-
-
-# --- the table of trials ---
-
-
-def _rows(records: Sequence[TrialRecord]) -> str:
-    rows = [("trial", "outcome", "seconds", "first failure")]
-    rows += [
-        (
-            record.trial,
-            f"{record.outcome} (warm-up)" if record.warmup else record.outcome,
-            _seconds(record.response_time),
-            _failure(record),
-        )
-        for record in records
-    ]
-    counts = Counter(record.outcome for record in records)
-    total = ", ".join(f"{name} {counts[name]}" for name in OUTCOMES if counts[name])
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    shown = table(rows, right=(2,), width=width)
-    return f"{shown}\n{len(records)} trials{': ' if total else ''}{total}"
-
-
-def _rows_as_json(run: Run, records: Sequence[TrialRecord]) -> str:
+def _rows_as_json(folder: Path, found: Listing) -> str:
     trials = [
         {
             "trial": record.trial,
@@ -124,11 +88,11 @@ def _rows_as_json(run: Run, records: Sequence[TrialRecord]) -> str:
             "warmup": record.warmup,
             "outcome": record.outcome,
             "response_time_s": record.response_time,
-            "failure": _failure(record) or None,
+            "failure": failure(record) or None,
         }
-        for record in records
+        for record in found.shown
     ]
-    return json.dumps({"run": str(run.folder), "trials": trials}, ensure_ascii=False)
+    return json.dumps({"run": str(folder), "trials": trials}, ensure_ascii=False)
 
 
 # --- one trial ---
@@ -148,8 +112,8 @@ def _trial(
     ]
     if scenario is not None:
         parts.append(f"request: {plain(scenario.request)}")
-    if (failure := _failure(record)) and not record.checks:
-        parts.append(plain(failure))
+    if (why := failure(record)) and not record.checks:
+        parts.append(plain(why))
     parts += ["", "times in seconds", _indent(table(_times(record), right=(1,)))]
     if record.attempts:
         parts += ["", "calls", _indent(table(_calls(record), right=(1, 2, 3, 4)))]
@@ -181,7 +145,7 @@ def _times(record: TrialRecord) -> list[tuple[str, str]]:
         ("held back by its batch", held, record.done),
         ("response time", record.scheduled, record.done),
     )
-    return [(name, _seconds(b - a)) for name, a, b in durations if a is not None and b is not None]
+    return [(name, seconds(b - a)) for name, a, b in durations if a is not None and b is not None]
 
 
 def _calls(record: TrialRecord) -> list[tuple[str, ...]]:
@@ -196,18 +160,14 @@ def _calls(record: TrialRecord) -> list[tuple[str, ...]]:
         rows.append(
             (
                 f"{number} {attempt.call}",
-                _seconds(None if attempt.sent is None else attempt.sent - record.scheduled),
-                _seconds(took),
+                seconds(None if attempt.sent is None else attempt.sent - record.scheduled),
+                seconds(took),
                 NONE if attempt.status is None else str(attempt.status),
                 NONE if usage is None else f"{usage.prompt} + {usage.completion}",
                 ", ".join(notes),
             )
         )
     return rows
-
-
-def _seconds(value: float | None) -> str:
-    return NONE if value is None else f"{value:.3f}"
 
 
 def _indent(lines: str) -> str:

@@ -18,6 +18,7 @@ from harness.comparing.expression import Gate, parse_gates
 from harness.comparing.rows import CONFIDENCE, Row, compare_arms
 from harness.errors import InputError
 from harness.store import Run
+from harness.trials import Recorded
 
 __all__ = [
     "CONFIDENCE",
@@ -89,13 +90,18 @@ def parse_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def compare_runs(
-    a: Run, b: Run, gates: Sequence[Gate] = (), pairs: Sequence[tuple[str, str]] | None = None
+    old: Run | Recorded,
+    new: Run | Recorded,
+    gates: Sequence[Gate] = (),
+    pairs: Sequence[tuple[str, str]] | None = None,
 ) -> Result:
-    """Compare B with A. ``pairs``: pipelines by their names in A and B; None: all that both have.
+    """Compare B (``new``) with A (``old``).
 
+    ``pairs``: pipelines by their names in A and B; None: all that both have.
     A pipeline of A that B lacks leaves its gates undecided, except the A/A arm, unless ``pairs``
     says what to compare. Raises InputError for a pipeline of ``pairs`` that its run lacks.
     """
+    a, b = Recorded.of(old), Recorded.of(new)
     about = facts(a), facts(b)
     arms: tuple[list[str], list[str]] = (a.manifest["arms"], b.manifest["arms"])
     for label, side, run in zip("AB", (0, 1), (a, b), strict=True):
@@ -114,17 +120,19 @@ def compare_runs(
     common = common_scenarios(a, b)
     rulings: list[Ruling] = []
     compared = []
-    for old, new in chosen:
+    for in_a, in_b in chosen:
         sides = (
-            Arm(a, old, common or a.manifest["scenarios"].keys()),
-            Arm(b, new, common or b.manifest["scenarios"].keys()),
+            Arm(a, in_a, common or a.manifest["scenarios"].keys()),
+            Arm(b, in_b, common or b.manifest["scenarios"].keys()),
         )
-        made = Compared(old, new, tuple(compare_arms(*sides, CONFIDENCE, matched=bool(common))))
+        made = Compared(in_a, in_b, tuple(compare_arms(*sides, CONFIDENCE, matched=bool(common))))
         whole = replace(sides[1], scenarios=b.manifest["scenarios"].keys())
         compared.append(made)
         rulings += [
             replace(
-                rule(gate, made.row(gate.metric), whole, doubts, about[1].time_scale), a=old, b=new
+                rule(gate, made.row(gate.metric), whole, doubts, about[1].time_scale),
+                a=in_a,
+                b=in_b,
             )
             for gate in gates
         ]

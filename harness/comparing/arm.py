@@ -1,66 +1,89 @@
-"""One pipeline of one run, as it is compared with another: its trials and blocks."""
+"""One pipeline of one run, as it is compared with another: its trials and blocks, in columns."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
 
 from harness import estimands
-from harness.records import TrialRecord
+from harness.comparing.ratios import Readings
 from harness.stats import sample as sm
-from harness.store import Run
+from harness.trials import Floats, Ints, Recorded, Trials
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Arm:
     """A pipeline of a run, and the scenarios that are compared (warm-up is left out)."""
 
-    run: Run
+    run: Recorded
     name: str
     scenarios: AbstractSet[str]
 
-    def trials(self) -> list[TrialRecord]:
-        return [
-            record
-            for record in self.run.records
-            if record.pipeline == self.name
-            and not record.warmup
-            and record.scenario in self.scenarios
-        ]
+    @cached_property
+    def whole(self) -> Trials:
+        """The trials of every scenario."""
+        of = self.run.trials
+        return of.only(~of.warmup & (of.pipeline.codes == of.pipeline.code(self.name)))
 
-    def readings(self, measure: sm.Measure) -> dict[str, list[tuple[int, float]]]:
-        """Scenario → (round, seconds) of the answered trials."""
-        found: dict[str, list[tuple[int, float]]] = {}
-        for record in self.trials():
-            value: float | None = getattr(record, measure) if record.answered else None
-            if value is not None:
-                found.setdefault(record.scenario, []).append((record.repeat, value))
-        return found
+    @cached_property
+    def trials(self) -> Trials:
+        """The trials that are compared."""
+        known = [name in self.scenarios for name in self.whole.scenario.names]
+        return self.whole.only(np.array(known, np.bool_)[self.whole.scenario.codes])
+
+    def readings(self, measure: sm.Measure) -> Readings:
+        """Seconds of the answered trials."""
+        trials, values = self.trials, getattr(self.trials, measure)
+        kept = ~np.isnan(values)
+        codes = trials.scenario.codes[kept].astype(np.int64)
+        return Readings(trials.scenario.names, codes, trials.repeat[kept], values[kept])
 
     def quantile_sample(self, label: str) -> sm.Sample:
         """Response times with time-outs as +∞."""
-        return replace(
-            sm.sample(self.trials(), self.name, timeouts_as_inf=True),
-            pipeline=label,
-        )
+        return replace(sm.sample(self.trials, self.name, timeouts_as_inf=True), pipeline=label)
 
     def unanswered(self) -> tuple[int, int]:
         """(trials without an answer, trials), cancelled ones left out."""
-        counted = [record for record in self.trials() if record.outcome != "cancelled"]
-        return sum(not record.answered for record in counted), len(counted)
+        counted = ~self.trials.ended("cancelled")
+        return int((counted & ~self.trials.answered).sum()), int(counted.sum())
 
-    def block_values(self, metric: str) -> dict[int, float]:
-        """Block → value, whole blocks only."""
-        cut = sm.cut_blocks(self.run.records)
+    def block_values(self, metric: str) -> tuple[Ints, Floats]:
+        """(blocks, their values), whole blocks only."""
+        trials = self.run.trials
         if metric == "cpu":
             used = estimands.resource(self.run.blocks, self.name, "cpu_s")
-            return {block: value for block, value in used.items() if block not in cut}
+            blocks = np.array(list(used), np.int64)
+            kept = ~np.isin(blocks, trials.cut_blocks)
+            return blocks[kept], np.array(list(used.values()), np.float64)[kept]
         measure: sm.BlockMeasure = "makespan" if metric == "makespan" else "throughput"
-        found = sm.block_values(self.run.records, self.name, measure)
-        return dict(zip(found.blocks.tolist(), found.values.tolist(), strict=True))
+        found = sm.block_values(trials, self.name, measure)
+        return found.blocks, found.values
 
-    def block_trials(self) -> dict[int, list[TrialRecord]]:
-        """Block → this arm's trials in it, of every scenario."""
-        found: dict[int, list[TrialRecord]] = {}
-        for record in self.run.records:
-            if record.pipeline == self.name and not record.warmup:
-                found.setdefault(record.block, []).append(record)
-        return found
+    def block_readings(self, metric: str) -> Readings | None:
+        """The values of whole blocks as those of their scenarios, as far as these are compared;
+        None where a block holds several.
+        """
+        trials, (_, place) = self.whole, self.whole.blocks
+        first = np.unique(place, return_index=True)[1]
+        codes = trials.scenario.codes.astype(np.int64)
+        if (codes != codes[first][place]).any():
+            return None
+        blocks, values = self.block_values(metric)
+        held = np.isin(blocks, trials.block)
+        rows = first[np.searchsorted(trials.blocks[0], blocks[held])]
+        known = [name in self.scenarios for name in trials.scenario.names]
+        kept = np.array(known, np.bool_)[codes[rows]]
+        rows = rows[kept]
+        return Readings(trials.scenario.names, codes[rows], trials.repeat[rows], values[held][kept])
+
+    @property
+    def work(self) -> frozenset[str]:
+        """The scenarios that the blocks of this arm hold."""
+        names = self.whole.scenario.names
+        return frozenset(names[code] for code in np.unique(self.whole.scenario.codes).tolist())
+
+    @property
+    def largest_block(self) -> int:
+        """Trials of this arm in its largest block."""
+        return int(np.bincount(self.whole.blocks[1], minlength=1).max())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness import validity
-from harness.store import Run
+from harness.trials import Recorded
 
 Bars = Literal["none", "relative", "all"]
 
@@ -48,12 +48,12 @@ class Facts:
         return not self.broken
 
 
-def facts(run: Run) -> Facts:
+def facts(run: Recorded) -> Facts:
     """A run's manifest and validity. ``time_scale`` is 1 for a real model."""
     manifest = run.manifest
     provider: dict[str, Any] = manifest["provider"] or {}
     segments = manifest["segments"]
-    checks = validity.check_run(run.records, run.blocks, planned=manifest["planned_trials"])
+    checks = validity.check_run(run.trials, run.blocks, planned=manifest["planned_trials"])
     return Facts(
         str(run.folder),
         manifest["status"],
@@ -61,19 +61,19 @@ def facts(run: Run) -> Facts:
         provider,
         provider.get("simulated"),
         float(provider.get("time_scale") or 1.0),
-        sum(not record.warmup for record in run.records),
+        int((~run.trials.warmup).sum()),
         tuple(check.name for check in checks if not check.ok),
     )
 
 
-def cautions(a: Run, b: Run, about: tuple[Facts, Facts]) -> list[Caution]:
+def cautions(a: Recorded, b: Recorded, about: tuple[Facts, Facts]) -> list[Caution]:
     """Every doubt about comparing B with A, those that bar gates first."""
     found = [*_unfit(about), *_other_world(about), *_other_work(a, b), *_other_settings(a, b)]
     found += [*_other_provider(about), *_other_machine(a, b), *_other_time(a, b, about)]
     return sorted(found, key=lambda caution: caution.bars == "none")
 
 
-def common_scenarios(a: Run, b: Run) -> frozenset[str]:
+def common_scenarios(a: Recorded, b: Recorded) -> frozenset[str]:
     """Scenarios that are the same in both, by their digests (which cover the id)."""
     kept = [run.manifest["scenarios"] for run in (a, b)]
     return frozenset(
@@ -108,7 +108,7 @@ def _other_world(about: tuple[Facts, Facts]) -> Iterator[Caution]:
         yield Caution("time_scale", text, "relative")
 
 
-def _other_work(a: Run, b: Run) -> Iterator[Caution]:
+def _other_work(a: Recorded, b: Recorded) -> Iterator[Caution]:
     names = [set(run.manifest["scenarios"]) for run in (a, b)]
     common = common_scenarios(a, b)
     if not common:
@@ -128,7 +128,7 @@ def _other_work(a: Run, b: Run) -> Iterator[Caution]:
         yield Caution("prompt_version", text)
 
 
-def _other_settings(a: Run, b: Run) -> Iterator[Caution]:
+def _other_settings(a: Recorded, b: Recorded) -> Iterator[Caution]:
     old, new = a.manifest["config"], b.manifest["config"]
     for key in OPTIONS:
         if key in old and key in new and old[key] != new[key]:
@@ -145,7 +145,7 @@ def _other_provider(about: tuple[Facts, Facts]) -> Iterator[Caution]:
         yield Caution("provider", f"another provider: {'; '.join(texts)}")
 
 
-def _other_machine(a: Run, b: Run) -> Iterator[Caution]:
+def _other_machine(a: Recorded, b: Recorded) -> Iterator[Caution]:
     old, new = (run.manifest["environment"] for run in (a, b))
     differ = [
         f"{key} {_said(old.get(key))} in A, {_said(new.get(key))} in B"
@@ -163,7 +163,7 @@ def _hosts(segments: Sequence[dict[str, Any]]) -> list[str]:
     return sorted({str(segment.get("host", "unknown")) for segment in segments})
 
 
-def _other_time(a: Run, b: Run, about: tuple[Facts, Facts]) -> Iterator[Caution]:
+def _other_time(a: Recorded, b: Recorded, about: tuple[Facts, Facts]) -> Iterator[Caution]:
     if a.folder.resolve() == b.folder.resolve():
         yield Caution("same_run", "A and B are the same run: differences are none of its own")
         return
@@ -181,7 +181,7 @@ def _other_time(a: Run, b: Run, about: tuple[Facts, Facts]) -> Iterator[Caution]
     )
 
 
-def _draws(run: Run) -> tuple[object, object] | None:
+def _draws(run: Recorded) -> tuple[object, object] | None:
     """What decides a simulator's times; None for a real model."""
     provider = run.manifest["provider"] or {}
     if not provider.get("simulated"):

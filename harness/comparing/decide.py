@@ -136,12 +136,12 @@ def _alone(arm: Arm, metric: str) -> Estimate:
         return estimate.quantile(values, QUANTILES[metric], CONFIDENCE)
     if metric in ("gm", "ttft"):
         return _geometric(arm, "ttft" if metric == "ttft" else "response_time")
-    return estimands.value(ESTIMANDS[metric], arm.run.records, arm.run.blocks, arm.name, CONFIDENCE)
+    return estimands.value(ESTIMANDS[metric], arm.run.trials, arm.run.blocks, arm.name, CONFIDENCE)
 
 
 def _geometric(arm: Arm, measure: sm.Measure) -> Estimate:
     """The geometric mean, with Student's t over the blocks' mean logs; seconds."""
-    sample = sm.sample(arm.trials(), arm.name, measure)
+    sample = sm.sample(arm.trials, arm.name, measure)
     if sample.n and sample.values.min() <= 0:
         why = ("a value is not positive: no geometric mean",)
         return Estimate(None, None, None, sample.n, CONFIDENCE, "none", why)

@@ -8,22 +8,50 @@ wider of the two is kept.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 
 from harness.stats import compare, estimate
 from harness.stats.compare import Comparison
-from harness.stats.sample import Floats, Pairs
-
-Readings: TypeAlias = Mapping[str, Sequence[tuple[int, float]]]
-"""Scenario → (round, value) of each measurement."""
+from harness.stats.sample import Floats, Ints, Pairs
 
 Mean = Literal["geometric", "arithmetic"]
 
 ONE_ROUND = "one round in a run: what changes from round to round is not in the interval"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readings:
+    """Measurements of one arm, shape (n,) each: the scenario as its place in ``names``, which are
+    sorted, the round, and the value.
+    """
+
+    names: tuple[str, ...]
+    scenario: Ints
+    round: Ints
+    value: Floats
+
+    @property
+    def measured(self) -> list[str]:
+        """The scenarios with a reading, by name."""
+        return [self.names[code] for code in np.unique(self.scenario).tolist()]
+
+    def only(self, names: Sequence[str]) -> "Readings":
+        """The readings of these scenarios, by their places in ``names`` (sorted)."""
+        place = {name: i for i, name in enumerate(names)}
+        places = np.array([place.get(name, -1) for name in self.names], np.int64)
+        found = places[self.scenario]
+        kept = found >= 0
+        return Readings(tuple(names), found[kept], self.round[kept], self.value[kept])
+
+    def means(self, mean: Mean) -> Floats:
+        """Each measured scenario's mean, by name; values must be positive for ``geometric``."""
+        if mean == "arithmetic":
+            return compare.by_group(self.value, self.scenario)
+        return np.exp(compare.by_group(np.log(self.value), self.scenario))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +74,13 @@ def paired(a: Readings, b: Readings, mean: Mean, estimand: str, confidence: floa
     Where both runs have two rounds or more, Welch's t over rounds instead if that is wider: the
     round's mean deviation from the scenarios' means, which assumes independent rounds.
     """
-    names = sorted(a.keys() & b.keys())
-    sides = [{name: side[name] for name in names} for side in (a, b)]
+    measured = set(a.measured), set(b.measured)
+    names = sorted(measured[0] & measured[1])
+    sides = [side.only(names) for side in (a, b)]
     counts = f"{len(names)} scenario{'' if len(names) == 1 else 's'}"
     if (bad := _not_positive(sides)) is not None:
         return Between(None, None, _nothing(estimand, len(names), confidence, bad), counts)
-    means = [_scenario_means(side, mean) for side in sides]
+    means = [side.means(mean) for side in sides]
     pairs = Pairs.of(means[0], means[1], scenarios=names)
     if mean == "geometric":
         found = compare.gm_ratio(pairs, confidence, estimand=estimand)
@@ -59,7 +88,7 @@ def paired(a: Readings, b: Readings, mean: Mean, estimand: str, confidence: floa
         found = compare.mean_ratio(pairs, confidence, estimand)
     found = replace(found, method=found.method.replace("blocks", "scenarios"))
     effects = [_round_effects(side, of, mean) for side, of in zip(sides, means, strict=True)]
-    lost = len(a.keys() ^ b.keys())
+    lost = len(measured[0] ^ measured[1])
     if lost:
         note = f"{lost} scenarios were measured in one run only"
         found = replace(found, warnings=(*found.warnings, note))
@@ -129,12 +158,6 @@ def welch(a: Floats, b: Floats, confidence: float) -> float | None:
     return float(stats.t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(total)
 
 
-def means_of(readings: Readings, mean: Mean) -> list[float]:
-    """Each scenario's mean, by name; values must be positive for ``geometric``."""
-    ordered = {name: readings[name] for name in sorted(readings)}
-    return [float(value) for value in _scenario_means(ordered, mean)]
-
-
 def _widened(found: Comparison, a: Floats, b: Floats) -> Comparison:
     """``found`` with the interval over rounds where that is wider; ``a``, ``b``: round effects."""
     if found.ratio is None or not found.lo or found.hi is None:  # 0: past the range of floats
@@ -158,14 +181,6 @@ def _widened(found: Comparison, a: Floats, b: Floats) -> Comparison:
     )
 
 
-def _scenario_means(readings: Readings, mean: Mean) -> Floats:
-    if mean == "arithmetic":
-        return np.array([np.mean([value for _, value in found]) for found in readings.values()])
-    return np.array(
-        [np.exp(np.mean(np.log([value for _, value in found]))) for found in readings.values()]
-    )
-
-
 def _level(values: Floats, mean: Mean) -> float:
     if values.size == 0:
         return math.nan
@@ -174,21 +189,17 @@ def _level(values: Floats, mean: Mean) -> float:
 
 def _round_effects(readings: Readings, means: Floats, mean: Mean) -> Floats:
     """Each round's mean deviation from the scenarios' means, on the log scale or nearly so."""
-    deviations: dict[int, list[float]] = {}
-    level = _level(means, mean)
-    for found, own in zip(readings.values(), means, strict=True):
-        for number, value in found:
-            deviation = math.log(value / own) if mean == "geometric" else (value - own) / level
-            deviations.setdefault(number, []).append(deviation)
-    return np.array([np.mean(found) for _, found in sorted(deviations.items())])
+    value, own = readings.value, means[readings.scenario]
+    deviation = np.log(value / own) if mean == "geometric" else (value - own) / _level(means, mean)
+    return compare.by_group(deviation, readings.round)
 
 
 def _not_positive(sides: Sequence[Readings]) -> str | None:
     """Why there is no ratio; None when there can be one."""
-    values = [value for side in sides for found in side.values() for _, value in found]
-    if not values:
+    values = np.concatenate([side.value for side in sides])
+    if not values.size:
         return estimate.few(0, 2)
-    if bad := sum(not (0 < value < math.inf) for value in values):
+    if bad := int((~((values > 0) & (values < math.inf))).sum()):
         return f"{bad} values are not positive: no ratio"
     return None
 

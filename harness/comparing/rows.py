@@ -1,15 +1,13 @@
 """One pipeline in two runs: a row for each metric, from the records alone."""
 
 import math
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.comparing.arm import Arm
 from harness.comparing.expression import METRICS
-from harness.comparing.ratios import Between, Mean, Readings, means_of, paired, unpaired
-from harness.records import TrialRecord
+from harness.comparing.ratios import Between, Mean, Readings, paired, unpaired
 from harness.stats import compare, estimate
 from harness.stats import sample as sm
 from harness.validity import UNANSWERED_SHARE
@@ -105,7 +103,7 @@ def _per_trial(a: Arm, b: Arm, metric: str, matched: bool, confidence: float) ->
     measure: sm.Measure = "ttft" if metric == "ttft" else "response_time"
     mean: Mean = "arithmetic" if metric == "mean" else "geometric"
     sides = a.readings(measure), b.readings(measure)
-    if metric == "ttft" and not all(sides):
+    if metric == "ttft" and not all(side.value.size for side in sides):
         return _none(metric, "not streamed in both runs", "0 scenarios")
     return _row(metric, _between(*sides, mean, metric, matched, confidence))
 
@@ -115,9 +113,9 @@ def _between(
 ) -> Between:
     if matched:
         return paired(a, b, mean, ESTIMANDS[metric], confidence)
-    if any(value <= 0 for side in (a, b) for found in side.values() for _, value in found):
+    if any((side.value <= 0).any() for side in (a, b)):
         return unpaired([0.0], [0.0], mean, ESTIMANDS[metric], confidence, "scenarios")
-    of = [means_of(side, mean) for side in (a, b)]
+    of = [side.means(mean).tolist() for side in (a, b)]
     return unpaired(of[0], of[1], mean, ESTIMANDS[metric], confidence, "scenarios")
 
 
@@ -138,61 +136,28 @@ def _quantile(a: Arm, b: Arm, metric: str, confidence: float) -> Row:
 
 def _per_block(a: Arm, b: Arm, metric: str, matched: bool, confidence: float) -> Row:
     """Paired over scenarios where each block is one scenario, else unpaired over blocks."""
-    values = a.block_values(metric), b.block_values(metric)
-    trials = a.block_trials(), b.block_trials()
+    values = [arm.block_values(metric)[1].tolist() for arm in (a, b)]
     if not all(values):
         return _none(metric, "no whole block in one of the runs", "0 blocks")
-    single = [
-        all(len({trial.scenario for trial in found}) == 1 for found in side.values())
-        for side in trials
-    ]
-    if matched and all(single):
-        readings = [
-            _by_scenario(side, found, arm.scenarios)
-            for side, found, arm in zip(values, trials, (a, b), strict=True)
-        ]
-        return _row(
-            metric, _between(readings[0], readings[1], "geometric", metric, True, confidence)
-        )
-    found = unpaired(
-        list(values[0].values()),
-        list(values[1].values()),
-        "geometric",
-        ESTIMANDS[metric],
-        confidence,
-        "blocks",
-    )
-    return replace(_row(metric, found), hold=_other_blocks(*trials, metric))
+    readings = [arm.block_readings(metric) for arm in (a, b)] if matched else [None, None]
+    if readings[0] is not None and readings[1] is not None:
+        between = _between(readings[0], readings[1], "geometric", metric, True, confidence)
+        return _row(metric, between)
+    found = unpaired(values[0], values[1], "geometric", ESTIMANDS[metric], confidence, "blocks")
+    return replace(_row(metric, found), hold=_other_blocks(a, b, metric))
 
 
-def _by_scenario(
-    values: Mapping[int, float],
-    trials: Mapping[int, Sequence[TrialRecord]],
-    scenarios: AbstractSet[str],
-) -> Readings:
-    found: dict[str, list[tuple[int, float]]] = {}
-    for block, value in values.items():
-        if block in trials and trials[block][0].scenario in scenarios:
-            first = trials[block][0]
-            found.setdefault(first.scenario, []).append((first.repeat, value))
-    return found
-
-
-def _other_blocks(
-    a: Mapping[int, Sequence[TrialRecord]], b: Mapping[int, Sequence[TrialRecord]], metric: str
-) -> str | None:
+def _other_blocks(a: Arm, b: Arm, metric: str) -> str | None:
     """Why whole blocks of two runs are not alike; None when they are."""
-    work = [{trial.scenario for found in side.values() for trial in found} for side in (a, b)]
-    if work[0] != work[1]:
+    if a.work != b.work:
         return "the blocks of the runs hold other scenarios"
-    sizes = [max(len(found) for found in side.values()) for side in (a, b)]
-    if metric == "makespan" and sizes[0] != sizes[1]:
-        return f"blocks of {sizes[0]} trials in A, of {sizes[1]} in B"
+    if metric == "makespan" and a.largest_block != b.largest_block:
+        return f"blocks of {a.largest_block} trials in A, of {b.largest_block} in B"
     return None
 
 
 def _success(a: Arm, b: Arm, matched: bool, confidence: float) -> Row:
-    right = [sm.successes(arm.trials(), arm.name) for arm in (a, b)]
+    right = [sm.successes(arm.trials, arm.name) for arm in (a, b)]
     if not matched:
         right = [replace(found, by_scenario={}) for found in right]
     found = compare.success_difference(right[0], right[1], confidence)

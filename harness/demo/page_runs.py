@@ -6,7 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from harness.demo import recorded
-from harness.demo.cards import checks_html, fact, notice, reason, story_html
+from harness.demo.cards import checks_html, fact, notice, story_html
 from harness.demo.options import Options
 from harness.demo.recorded import COMPARISON, Recorded
 from harness.demo.words import Words
@@ -15,6 +15,7 @@ from harness.records import OUTCOMES, TrialRecord
 from harness.report import loading
 from harness.report.facts import minute
 from harness.report.markup import Html, join, tag
+from harness.report.quoting import failure
 from harness.report.words import Words as ReportWords
 from harness.report.words import language
 
@@ -202,19 +203,22 @@ def _trial(run: Recorded, record: TrialRecord, words: Words) -> Html:
     """One trial: what was asked, what came of it, the answer with its differences."""
     time = record.response_time
     took = "" if time is None else f" · {words('runs.took', s=f'{time:.3f}')}"
-    language = run.language(record) or words.lang
+    written = run.language(record) or words.lang
     request, before, after = run.request(record), run.before(record), run.after(record)
     parts: list[object] = []
     if request:
-        shown = tag("span", request, lang=language)
+        shown = tag("span", request, lang=written)
         parts.append(fact(words("result.request"), shown))
     parts.append(fact(words("runs.outcome"), words(f"outcome.{record.outcome}") + took))
-    failures = (record.error and record.error.message, record.malformed and record.malformed.why)
-    parts += [fact(words("runs.error"), reason(why, words)) for why in failures if why]
+    said = ReportWords(language(words.lang))
+    if record.error is not None and record.error.message:
+        parts.append(fact(words("runs.error"), failure(record.error.message, said)))
+    if record.malformed is not None:
+        parts.append(fact(words("runs.error"), said.translated(record.malformed.why, "why")))
     parts.append(checks_html(record.checks, words))
     reply = run.replies.get(record.trial, "")
     if after is not None:
-        parts.append(story_html(before, after, words, language))
+        parts.append(story_html(before, after, words, written))
     if not reply.strip():
         parts.append(tag("p", words("runs.no_reply"), class_="notice"))
     else:

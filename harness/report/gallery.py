@@ -12,6 +12,7 @@ from harness.edits import read_story
 from harness.records import OUTCOMES, Answer, CheckResult, TrialRecord
 from harness.report.differences import marked
 from harness.report.markup import Html, join, tag, text
+from harness.report.quoting import failure
 from harness.report.tables import definitions
 from harness.report.words import Words
 from harness.store import each_answer
@@ -100,7 +101,9 @@ class Gallery:
         if not count:
             parts.append(tag("p", words("failures.none")))
         elif count > shown:
-            command = f"harness show {shlex.quote(str(self.run.folder))}"
+            kinds = ",".join(dict.fromkeys(outcome for outcome, _ in self.groups))
+            folder = shlex.quote(str(self.run.folder))
+            command = f"harness show {folder} --outcome {kinds} --all"
             line = words("failures.shown", shown=f"{shown:,}", all=f"{count:,}")
             parts.append(tag("p", line, " ", tag("code", command)))
         else:
@@ -141,9 +144,11 @@ class Gallery:
         failed = next((check for check in record.checks if not check.ok), None)
         if failed is not None:
             return tag("span", f"{failed.id}: {self._said(failed.why)}", class_="glimpse")
-        cause = record.malformed.why if record.malformed else None
-        why = record.error.message if record.error and not cause else cause
-        return tag("span", self._said(why), class_="glimpse") if why else None
+        if record.malformed is not None:
+            return tag("span", self._said(record.malformed.why), class_="glimpse")
+        if record.error is not None and record.error.message:
+            return tag("span", failure(record.error.message, self.words), class_="glimpse")
+        return None
 
     def _unanswered(self, record: TrialRecord) -> Iterator[Html]:
         """Why there is no story, and where the reply breaks off or begins."""
@@ -151,7 +156,7 @@ class Gallery:
         yield tag("h4", words("failures.problem"))
         if record.error is not None:
             kind = words.known(f"error.{record.error.type}", record.error.type)
-            yield tag("p", tag("b", kind), ": ", self._said(record.error.message))
+            yield tag("p", tag("b", kind), ": ", failure(record.error.message, words))
         if record.malformed is not None:
             kind = words.known(f"malformed.{record.malformed.reason}", record.malformed.reason)
             yield tag("p", tag("b", kind), ": ", self._said(record.malformed.why))

@@ -31,7 +31,6 @@ def header(summary: Summary, words: Words) -> Html:
         words("meta.scenarios", n=run["scenarios"]),
         words("meta.repeats", n=config["repeats"]) if "load" not in summary else None,
         words("meta.counted", n=run["recorded_trials"] - run["warmup_trials"]),
-        words("meta.warmup", n=run["warmup_trials"]) if "load" not in summary else None,
         words("meta.concurrency", n=config["concurrency"]) if config["concurrency"] else None,
         words(
             "meta.workload",
@@ -160,7 +159,7 @@ def _rate(summary: Summary, arm: str, words: Words) -> Html:
 
 
 def validity(summary: Summary, words: Words) -> Html:
-    """A strip of all checks with value and limit, then the client's own timing error."""
+    """A strip of all checks with value and limit, the warm-up, the client's own timing error."""
     checks = summary["validity"]["checks"]
     broken = [check for check in checks if not check["ok"]]
     verdict = (
@@ -200,8 +199,18 @@ def validity(summary: Summary, words: Words) -> Html:
         "section",
         tag("h2", words("heading.validity")),
         tag("p", verdict),
-        tag("ul", *items, _client(summary, words), class_="strip"),
+        tag("ul", *items, _warmup(summary, words), _client(summary, words), class_="strip"),
         id="validity",
+    )
+
+
+def _warmup(summary: Summary, words: Words) -> Html:
+    """How much was done before anything counted."""
+    n = summary["run"]["warmup_trials"]
+    figure = Figure(n, pointer("run", "warmup_trials"))
+    value = tag("b", words.amount(f"{n:,}", words("unit.trials")), **data_of(figure))
+    return _fact(
+        words("validity.warmup"), value, words(f"validity.warmup_{'out' if n else 'none'}")
     )
 
 
@@ -219,4 +228,9 @@ def _client(summary: Summary, words: Words) -> Html:
         figure = Figure(error["p50"], pointer("client_error_s", "p50"))
         value = tag("b", f"p50 {shown[0]}", **data_of(figure))
         note = words("validity.client_note", p99=shown[1], n=error["n"])
+    return _fact(name, value, note)
+
+
+def _fact(name: str, value: Html, note: str) -> Html:
+    """What the strip tells without judging it."""
     return tag("li", tag("span", name, class_="name"), value, tag("span", note, class_="limit"))

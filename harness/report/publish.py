@@ -9,7 +9,7 @@ import orjson
 from harness.comparing import Result, compare_runs
 from harness.report.comparing.markdown import markdown
 from harness.report.words import Words, language
-from harness.store import MANIFEST, dump, read_manifest, read_run, write_atomically
+from harness.store import MANIFEST, dump, read_manifest, write_atomically
 from harness.summary import summarise
 from harness.trials import Recorded, read_columns
 
@@ -42,8 +42,8 @@ def report(folders: Sequence[Path], format_: Format, lang: str) -> Path:
 
 def _compare(folders: Sequence[Path]) -> list[Result]:
     """Each run against the first."""
-    first = read_run(folders[0])
-    return [compare_runs(first, read_run(folder)) for folder in folders[1:]]
+    first = read_columns(folders[0])
+    return [compare_runs(first, read_columns(folder)) for folder in folders[1:]]
 
 
 def _compared_page(folders: Sequence[Path], lang: str) -> str:

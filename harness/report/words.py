@@ -76,17 +76,26 @@ class Words:
         if self.lang == LANGS[0]:
             return text
         for section in sections:
-            for key, pattern in _patterns(section):
-                if match := pattern.fullmatch(text):
-                    parts = {
-                        name: "; ".join(
-                            self.translated(part, f"{section}_part", section)
-                            for part in found.split("; ")
-                        )
-                        for name, found in match.groupdict().items()
-                    }
-                    return self(key, **parts)
+            if found := self.matched(text, section):
+                key, said = found
+                parts = {
+                    name: "; ".join(
+                        self.translated(part, f"{section}_part", section)
+                        for part in value.split("; ")
+                    )
+                    for name, value in said.items()
+                }
+                return self(key, **parts)
         return text
+
+    def matched(self, text: str, section: str) -> tuple[str, dict[str, str]] | None:
+        """The first key of ``section`` whose English has the pattern of ``text``, and what stands
+        in its placeholders; None without one.
+        """
+        for key, pattern in _patterns(section):
+            if match := pattern.fullmatch(text):
+                return key, match.groupdict()
+        return None
 
     def reason(self, warning: str, *, blocks: bool = False) -> str:
         """A warning of an estimate, which is English, in this language; ``blocks``: its n counts

@@ -1,5 +1,8 @@
-"""The page in a real browser: nothing breaks, nothing overflows, Hangul is drawn."""
+"""The page in a real browser: nothing breaks or overflows, Hangul is drawn, all is printed."""
 
+import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -132,3 +135,68 @@ def test_hangul_is_drawn(browser: Browser, pages: dict[tuple[str, str], str]) ->
     )
     assert len(set(shapes)) == 3
     tab.close()
+
+
+PAPER = 703  # CSS pixels between the margins of A4
+
+
+@pytest.mark.parametrize("kind", PAGES)
+@pytest.mark.parametrize("lang", LANGS)
+def test_paper_is_white_and_wide_enough(
+    browser: Browser, pages: dict[tuple[str, str], str], kind: str, lang: str
+) -> None:
+    """Whatever the reader's theme: dark on white, wide drawings, nothing beyond the margins."""
+    tab = browser.new_page(viewport={"width": PAPER, "height": 1000}, color_scheme="dark")
+    tab.emulate_media(media="print", color_scheme="dark")
+    tab.goto(pages[kind, lang])
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert tab.evaluate("getComputedStyle(document.body).color") == "rgb(26, 29, 33)"
+    assert tab.locator("figure svg.wide:visible").count() >= FIGURES[kind]
+    assert tab.locator("figure svg.narrow:visible").count() == 0
+    assert tab.locator("table").count() == tab.locator("table:visible").count()
+    assert tab.evaluate(BEYOND) == []
+    assert tab.evaluate(OUTSIDE) == []
+    tab.close()
+
+
+# What sticks out of the paper, by its first words.
+BEYOND = """
+[...document.querySelectorAll("body *")].filter(part =>
+    part.checkVisibility() && part.getBoundingClientRect().right > innerWidth + 1)
+  .map(part => `${part.tagName}: ${part.textContent.slice(0, 40)}`)
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("lang", LANGS)
+def test_headings_tables_and_figures_are_printed(
+    browser: Browser,
+    pages: dict[tuple[str, str], str],
+    lang: str,
+    scheme: Literal["dark", "light"],
+    tmp_path: Path,
+) -> None:
+    if shutil.which("pdftotext") is None:
+        pytest.skip("needs pdftotext (Debian: apt-get install poppler-utils)")
+    tab = browser.new_page(color_scheme=scheme)
+    tab.goto(pages["run", lang])
+    tab.pdf(path=tmp_path / "page.pdf", format="A4")
+    wanted = {
+        "headings": tab.locator("h1, h2, h3").all_text_contents(),
+        "tables": tab.locator(".value, caption").all_text_contents(),
+        "figures": tab.locator("figure svg.wide text").all_text_contents(),
+    }
+    tab.close()
+    made = subprocess.run(
+        ["pdftotext", "-raw", tmp_path / "page.pdf", "-"], capture_output=True, check=True
+    )
+    printed = _squeezed(made.stdout.decode())
+    for what, texts in wanted.items():
+        assert len(texts) > 10, what
+        missing = [text for text in texts if _squeezed(text) not in printed]
+        assert not missing, what
+
+
+def _squeezed(text: str) -> str:
+    """``text`` without its spaces, which a PDF places anew."""
+    return re.sub(r"\s+", "", text)

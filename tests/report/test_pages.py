@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.report.publish import publish, summary_of
+from harness.report.quoting import failure
 from harness.report.words import LANGS, Words
 from tests.report.pages import PAGES, load_run
 from tests.report.test_html import at, read
@@ -79,6 +80,69 @@ def test_reasons_of_checks_and_replies_are_translated(why: str) -> None:
     said = Words("ko").translated(why, "why")
     assert not LATIN.search(said)
     assert any("가" <= char <= "힣" for char in said.replace("빵", "").replace("떡", ""))
+
+
+@pytest.mark.parametrize(
+    ("why", "korean"),
+    [
+        ("turn 2: field 'news' is missing", "2턴: 필드 'news'이(가) 없음"),
+        ("turn 1 stocks[0]: name is blank", "1턴 stocks[0]: name이 비어 있음"),
+        (
+            "reply: Expecting ',' delimiter after 12 characters, near '[{]'",
+            "응답: 12자 뒤에서 ','가 있어야 함, 근처: '[{]'",
+        ),
+        ("reply: an object repeats a key", "응답: 한 객체에 같은 키가 두 번 나옴"),
+    ],
+)
+def test_what_is_wrong_with_a_reply_is_said_in_korean(why: str, korean: str) -> None:
+    assert Words("ko").translated(why, "why") == korean
+
+
+@pytest.mark.parametrize(
+    ("message", "english", "korean"),
+    [
+        ("no answer in 120 s", "no answer in 120 s", "120초 안에 응답 없음"),
+        (
+            "HTTP 503: model <x> is loading",
+            'HTTP 503: <q lang="en">model &lt;x&gt; is loading</q>',
+            'HTTP 503 응답: <q lang="en">model &lt;x&gt; is loading</q>',
+        ),
+        (
+            "HTTP 500: 고장",
+            'HTTP 500: <q lang="ko">고장</q>',
+            'HTTP 500 응답: <q lang="ko">고장</q>',
+        ),
+        ("HTTP 500", "HTTP 500", "HTTP 500 응답"),
+        (
+            "not a chat completion: KeyError('choices')",
+            'not a chat completion: <q lang="en">KeyError(&#x27;choices&#x27;)</q>',
+            '채팅 응답의 형식이 아님: <q lang="en">KeyError(&#x27;choices&#x27;)</q>',
+        ),
+        (
+            "Cannot connect to host 127.0.0.1:9 ssl:default [Connect call failed]",
+            'Cannot connect to host 127.0.0.1:9 ssl:default [<q lang="en">Connect call failed</q>]',
+            '127.0.0.1:9 ssl:default에 연결할 수 없음: <q lang="en">Connect call failed</q>',
+        ),
+        ("ValueError: odd", '<q lang="en">ValueError: odd</q>', '<q lang="en">ValueError: odd</q>'),
+        ("", "—", "—"),
+    ],
+)
+def test_our_words_for_an_error_are_translated_and_those_of_others_quoted(
+    message: str, english: str, korean: str
+) -> None:
+    assert failure(message, Words("en")) == english
+    assert failure(message, Words("ko")) == korean
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_the_warm_up_stands_in_the_strip(tmp_path: Path, lang: str) -> None:
+    text = PAGES["run"](tmp_path, lang)
+    strip = text[text.index('class="strip"') : text.index('id="comparison"')]
+    words = Words("ko" if lang == "ko" else "en")
+    assert 'data-key="/run/warmup_trials" data-value="40"' in strip
+    assert words("validity.warmup_out") in strip
+    header = text[text.index("<header") : text.index("</header")]
+    assert words("validity.warmup") not in header
 
 
 def test_every_number_of_a_load_is_the_one_of_the_summary(tmp_path: Path) -> None:

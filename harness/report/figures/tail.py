@@ -39,6 +39,7 @@ def tail_curve(values: Floats) -> Curve | None:
     n = values.size
     if n < LEAST_N:
         return None
+    values = np.sort(values)  # once, and not for each point
     first, last = np.log10([1 - _FIRST, LEAST_BEYOND / n])
     p = 1 - np.logspace(first, last, _POINTS)
     band = 1 - np.logspace(first, last, _BAND_POINTS)

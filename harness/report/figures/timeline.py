@@ -52,7 +52,7 @@ def representative_block(records: Records, arms: Sequence[str]) -> int | None:
     """
     trials = Trials.of(records)
     kept = ~trials.warmup
-    blocks, place = np.unique(trials.block[kept], return_inverse=True)
+    blocks, place = trials.blocks[0], trials.blocks[1][kept]
     ended = ~np.isnan(trials.done[kept])
     mine = trials.pipeline.codes[kept] == trials.pipeline.code(arms[0])
     start, end = np.full(blocks.size, np.inf), np.full(blocks.size, -np.inf)
@@ -60,8 +60,9 @@ def representative_block(records: Records, arms: Sequence[str]) -> int | None:
     np.fmax.at(end, place[mine], trials.done[kept][mine])
     length = np.where(np.isfinite(end), end - start, 0.0)
     shown = np.bincount(place[ended & ~np.isnan(trials.sent[kept])], minlength=blocks.size) > 0
-    arm = np.stack([place, trials.pipeline.codes[kept]], axis=1)
-    present = np.bincount(np.unique(arm, axis=0)[:, 0].astype(np.int64), minlength=blocks.size)
+    each = len(trials.pipeline.names)
+    counts = np.bincount(place * each + trials.pipeline.codes[kept], minlength=blocks.size * each)
+    present = (counts.reshape(blocks.size, each) > 0).sum(axis=1)
     lost = np.bincount(place[~trials.answered[kept]], minlength=blocks.size)
     whole = shown & (present == len(arms)) & (lost == 0)
     good = np.flatnonzero(whole if whole.any() else shown)

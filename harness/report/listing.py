@@ -1,0 +1,110 @@
+"""The trials of a run as rows for a terminal: all of a short run, else the failed ones first."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from pathlib import Path
+
+import numpy as np
+
+from harness.errors import InputError
+from harness.plain import table
+from harness.records import OUTCOMES, TrialRecord
+from harness.scenario import explain
+from harness.store import each_record
+from harness.trials import read_columns
+
+MOST = 50  # rows, unless all are asked for
+NONE = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Trials that are shown, in the order of the records, and how many of each outcome there are.
+
+    ``failed``: of more trials than are shown, those that are not ok were taken first.
+    """
+
+    shown: list[TrialRecord]
+    counts: Counter[str]
+    failed: bool
+
+    @property
+    def total(self) -> int:
+        return self.counts.total()
+
+
+def chosen(text: str | None) -> Collection[str]:
+    """``wrong,error`` → outcomes; None: every one. Raises InputError for one that is none."""
+    names = OUTCOMES if text is None else tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in OUTCOMES:
+            known = ", ".join(OUTCOMES)
+            raise InputError(f"--outcome {name!r}: no such outcome; known are {known}")
+    return names
+
+
+def listing(folder: Path, outcomes: Collection[str], *, every: bool) -> Listing:
+    """The trials with these outcomes: ``every`` one, or at most MOST.
+
+    Where there are more, the failed ones before the right ones, as many of each kind of failure as
+    of any other, the first of each. Raises InputError for a folder that holds no run.
+    """
+    if every:
+        records = [record for record in each_record(folder) if record.outcome in outcomes]
+        return Listing(records, Counter(record.outcome for record in records), failed=False)
+    trials = read_columns(folder).trials
+    rows = {name: np.flatnonzero(trials.ended(name)).tolist() for name in outcomes}
+    counts = Counter({name: len(found) for name, found in rows.items() if found})
+    failed = [found[:MOST] for name, found in rows.items() if name != "ok" and found]
+    some = counts.total() > MOST and bool(failed)
+    places = _in_turn(failed) if some else sorted(chain.from_iterable(rows.values()))[:MOST]
+    return Listing([trials.record(place) for place in places], counts, some)
+
+
+def _in_turn(kinds: list[list[int]]) -> list[int]:
+    """At most MOST of all, one of each kind after the other; rising."""
+    turns = chain.from_iterable(zip_longest(*kinds))
+    return sorted([place for place in turns if place is not None][:MOST])
+
+
+def failure(record: TrialRecord) -> str:
+    """Why a trial is not ok, beginning with the first check that failed."""
+    if record.error is not None:
+        return f"{record.error.type}: {record.error.message}"
+    if record.malformed is not None:
+        return f"{record.malformed.reason}: {record.malformed.why}"
+    for check in record.checks:
+        if not check.ok:
+            return f"{check.id}: {explain(check)}"
+    return ""
+
+
+def seconds(value: float | None) -> str:
+    return NONE if value is None else f"{value:.3f}"
+
+
+def lines(found: Listing, width: int | None) -> Iterator[str]:
+    """The table, cut to ``width`` cells (None: never), then the counts, and what is left out."""
+    rows = [("trial", "outcome", "seconds", "first failure")]
+    rows += [
+        (
+            record.trial,
+            f"{record.outcome} (warm-up)" if record.warmup else record.outcome,
+            seconds(record.response_time),
+            failure(record),
+        )
+        for record in found.shown
+    ]
+    yield table(rows, right=(2,), width=width)
+    by_outcome = ", ".join(
+        f"{name} {found.counts[name]}" for name in OUTCOMES if found.counts[name]
+    )
+    yield f"{found.total} trials{': ' if by_outcome else ''}{by_outcome}"
+    if left := found.total - len(found.shown):
+        which = "some of each kind of failure" if found.failed else "the first ones"
+        yield (
+            f"{len(found.shown)} are shown ({which}), {left} are not; "
+            "--outcome wrong,error shows only those, --all shows every one"
+        )
