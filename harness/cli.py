@@ -290,7 +290,7 @@ def _add_load(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "carry the schedule, and what is due while all are busy waits",
     )
     add("--think", type=float, default=0.0, metavar="S", help="of a user between two requests")
-    add("--spread", type=float, metavar="S", help="for the users to begin (default: 1 ms a user)")
+    add("--spread", type=float, metavar="S", help="for users to begin (default: 1 ms each)")
     add(
         "--rate",
         metavar="R",

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import orjson
 
 from harness.records import BlockRecord, TrialRecord
-from harness.trials import Floats, Records, Trials
+from harness.trials import Floats, Recorded, Records, Trials
 
+LOAD = "load.json"  # as ``harness load`` writes it
 LEAST_SLIP_S = 0.010
 SLIP_SHARE = 0.01
 CPU_SHARE = 0.70
@@ -43,6 +45,16 @@ def client_errors(records: Records) -> list[float]:
     trials = Trials.of(records)
     found: list[float] = trials.client_error[~trials.warmup[trials.client_error_of]].tolist()
     return found
+
+
+def checks_of(run: Recorded) -> list[Validity]:
+    """The checks of a recorded run; a load run has its own, made when it was over."""
+    load = run.folder / LOAD
+    if load.exists():
+        return [
+            Validity(**check) for check in orjson.loads(load.read_bytes())["validity"]["checks"]
+        ]
+    return check_run(run.trials, run.blocks, planned=run.manifest["planned_trials"])
 
 
 def check_run(

@@ -6,9 +6,13 @@ import shutil
 from collections import defaultdict
 
 import pytest
+from hypothesis import settings
 
 from harness.errors import InputError
 from harness.providers.weights import default_model
+
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 LEFT_OUT = pytest.StashKey[dict[str, list[str]]]()
 

@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import json
+import math
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 DURATION_S = 10.0
 APART_S = 0.001  # users who begin together stay together where every answer takes as long
+RAMP_SHARE = 0.1  # of the load at most
+RAMP_SHOWN_S = 0.1
 HELD: dict[Held, int] = {"held": OK, "missed": REFUTED, "undecided": INCONCLUSIVE}
 
 
@@ -107,9 +110,13 @@ def _workload(args: argparse.Namespace) -> Load:
     if args.users is not None and args.rate is None:
         end = f"{requests} requests" if requests is not None else f"{duration:g} s"
         think = f", think {args.think:g} s" if args.think else ""
-        spread = args.users * APART_S if args.spread is None else args.spread
+        spread = args.spread
+        if spread is None:
+            most = duration * RAMP_SHARE if duration is not None else math.inf
+            spread = min(args.users * APART_S, most)
         loop = ClosedLoop(args.users, requests, duration, args.think, spread)
-        return Load(loop, f"closed, {args.users} users{think}, {end}", None)
+        begun = f", begun over {spread:g} s" if spread >= RAMP_SHOWN_S else ""
+        return Load(loop, f"closed, {args.users} users{begun}{think}, {end}", None)
     arrivals = Arrivals.parse(args.rate, args.arrival)
     offsets = arrivals.offsets(args.seed, duration=duration, requests=requests)
     text = f"rate={args.rate}, {args.arrival}, {len(offsets)} requests"

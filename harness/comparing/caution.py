@@ -53,7 +53,7 @@ def facts(run: Recorded) -> Facts:
     manifest = run.manifest
     provider: dict[str, Any] = manifest["provider"] or {}
     segments = manifest["segments"]
-    checks = validity.check_run(run.trials, run.blocks, planned=manifest["planned_trials"])
+    checks = validity.checks_of(run)
     return Facts(
         str(run.folder),
         manifest["status"],

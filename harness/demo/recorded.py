@@ -12,10 +12,11 @@ from harness.edits import read_story
 from harness.errors import InputError
 from harness.records import TrialRecord
 from harness.report import digits
-from harness.report.publish import CAPACITY, LOAD, PAGE, summary_of
+from harness.report.publish import CAPACITY, PAGE, summary_of
 from harness.report.words import Words
 from harness.store import MANIFEST, RECORDS, Run, read_answers, read_run
 from harness.story import Story, StoryError, parse_story
+from harness.validity import LOAD
 
 MOST_BYTES = 64 * 1024 * 1024
 VERDICTS, COMPARISON = "claims.json", "comparison.html"  # as ``claim`` and ``report`` write them

@@ -57,7 +57,8 @@ def next_rate(tried: Sequence[Tried], plan: Plan) -> float | None:
     if len(tried) >= MOST_STEPS:
         return None
     low, high = _bracket(tried)
-    unfit = len({step.rate for step in tried if step.verdict == "invalid"}) >= UNFIT
+    rates = {step.rate for step in tried if step.verdict == "invalid"}
+    unfit = high in rates and len(rates) >= UNFIT
     if low is None:
         assert high is not None
         return max(high / 2, plan.lowest) if high > plan.lowest and not unfit else None

@@ -1,6 +1,7 @@
 """How the generator itself fared: processor time, lag of its loop, garbage collection, sockets."""
 
 import gc
+import os
 import resource
 import time
 from array import array
@@ -28,8 +29,10 @@ class ClientHealth:
     unstamped: int
     """Reads whose bytes bore no stamp of the kernel's, and so have that of this process."""
     merged: int
-    """Chunks with tokens that were read together with an earlier one of their stream when the loop
-    had not looked for a while: they have its moment, and may have come after it."""
+    """Chunks with tokens that were read together with a later one of their stream when this process
+    had not looked, or not run, for a while: they have its moment, and may have come before."""
+    first_merged: int
+    """Of those, the first chunks of their streams."""
     clock_moved_s: float
     """The most by which the system's clock was set between two looks, 50 ms apart."""
     gc_pauses: tuple[float, ...]
@@ -114,6 +117,7 @@ class Watch:
         fd_limit: int,
         unstamped: int,
         merged: int,
+        first_merged: int,
         clock_moved_s: float,
     ) -> ClientHealth:
         """The figures since ``begin``."""
@@ -123,6 +127,7 @@ class Watch:
             loop_lag=np.frombuffer(self.lag, np.float32),
             unstamped=unstamped,
             merged=merged,
+            first_merged=first_merged,
             clock_moved_s=clock_moved_s,
             gc_pauses=tuple(self._pauses),
             peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
@@ -137,3 +142,37 @@ class Watch:
             self._pause_began = time.perf_counter()
         else:
             self._pauses.append(time.perf_counter() - self._pause_began)
+
+
+class RunQueue:
+    """How long this thread was ready to run but did not, since others had the processor.
+
+    Linux's own account (``/proc/thread-self/schedstat``); where there is none, always 0.
+    """
+
+    def __init__(self) -> None:
+        try:
+            self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+        except OSError:
+            self._file = -1
+        self._marked = 0.0
+        self.mark()
+
+    def mark(self) -> None:
+        """Count from now on."""
+        self._marked = self._total()
+
+    def waited_s(self) -> float:
+        """Seconds since the mark."""
+        return self._total() - self._marked
+
+    def close(self) -> None:
+        """Let the file go."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _total(self) -> float:
+        if self._file < 0:
+            return 0.0
+        return int(os.pread(self._file, 100, 0).split()[1]) / 1e9

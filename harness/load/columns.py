@@ -1,4 +1,4 @@
-"""What a load run measured, packed: 120 bytes a request and 4 bytes a gap between tokens."""
+"""What a load run measured, packed: 116 bytes a request and 4 bytes a gap between tokens."""
 
 import struct
 from array import array

@@ -16,7 +16,7 @@ TIME_SHARE = 0.01
 CPU_SHARE = 0.90
 ACHIEVED_SHARE = 0.99
 OPEN_FILES_SHARE = 0.90
-MERGED_SHARE = 0.005  # so that the p99 of the gaps, which merging doubles, stays what it is
+MERGED_SHARE = 0.005  # so that p99, which merging moves, stays what it is
 CLOCK_S = 0.001
 
 _LATE = "the client sent requests late"
@@ -95,6 +95,9 @@ def _noticing(client: ClientHealth, observed: Observed, limit: float) -> list[Va
     if observed.gaps.size:
         share = client.merged / observed.gaps.size
         checks.append(_at_most("merged_share", share, MERGED_SHARE, "of the chunks", late))
+    if streams := observed.times("ttft").size:
+        share = client.first_merged / streams
+        checks.append(_at_most("first_merged_share", share, MERGED_SHARE, "of the streams", late))
     return checks
 
 

@@ -9,10 +9,10 @@ hot path is one thing.
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
+from heapq import heappop, heappush
 
-from harness.load.client_health import ClientHealth, Watch, raise_fd_limit
+from harness.load.client_health import ClientHealth, RunQueue, Watch, raise_fd_limit
 from harness.load.columns import NAN, NEW_CONNECTION, RETRIED, Failure, Recorder
 from harness.load.connection import RECEIVE, Connection
 from harness.load.glance import Glance
@@ -32,7 +32,7 @@ BURST = 32  # requests sent in a row before the sockets are looked at again
 MANY = 32  # streams in flight from which on chunks are read together
 APART_S = 0.001  # the least time between two looks at many streams
 TOGETHER = 32  # sockets that are read one after another
-WAITED_S = 0.0002
+WAITED_S = 0.0002  # a poll that takes as long found nothing when it began
 LATE_S = 0.002  # chunks found together after as long may have come apart
 
 _OK = Failure.NONE
@@ -64,7 +64,7 @@ class Loop:
         else:
             self._most = self._ahead = workload.users
         self._waits = isinstance(workload, OpenLoop) and workload.waits
-        self._free: deque[float] = deque()  # since when each caller is, where requests wait for one
+        self._free: list[float] = []  # since when each caller is, where requests wait for one
         self._watch = watch
         self._spool = spool
         self._timeout_s = timeout_s
@@ -76,7 +76,8 @@ class Loop:
         self._finished = self._failed = self._retried = 0
         self._shown = self._shown_lag = 0
         self._looked = 0.0  # until then no socket had what was not read
-        self._unstamped = self._merged = 0
+        self._unstamped = self._merged = self._first_merged = 0
+        self._run_queue = RunQueue()
         self._kernel = KernelClock()
 
     def open_ahead(self, stop: threading.Event) -> None:
@@ -102,8 +103,9 @@ class Loop:
         now, woke, tick = start, start, start + self._tick_s
         together = self._events is not None
         pacer.begin(start)
+        self._kernel = KernelClock()
         if self._waits:
-            self._free.extend([start] * self._most)
+            self._free = [start] * self._most
         while pacer.due != NEVER or self._in_flight:
             full = self._waits and self._in_flight >= self._most
             wake = tick if full else min(pacer.due, tick)
@@ -122,6 +124,7 @@ class Loop:
             if now >= tick:
                 tick = now + self._tick_s
                 self._kernel.compare()
+                self._run_queue.mark()
                 self._expire(now)
                 if self._spool is not None:
                     self._spool.check()
@@ -143,6 +146,7 @@ class Loop:
 
     def health(self) -> ClientHealth:
         """What the run did to this process."""
+        self._kernel.compare()
         return self._watch.health(
             peak_in_flight=self._peak,
             connections_opened=self._pool.opened,
@@ -150,12 +154,14 @@ class Loop:
             fd_limit=self._fd_limit,
             unstamped=self._unstamped,
             merged=self._merged,
+            first_merged=self._first_merged,
             clock_moved_s=self._kernel.moved_s,
         )
 
     def close(self) -> None:
         """Close every connection."""
         self._pool.close_all()
+        self._run_queue.close()
 
     # --- what is ready ---
 
@@ -177,8 +183,12 @@ class Loop:
                     advance(connection)
                     continue
                 try:
-                    reads.append((connection, connection.receive(RECEIVE, ROOM)))
-                    if encrypted and connection.said_goodbye and reads[-1][1][0]:
+                    read = connection.receive(RECEIVE, ROOM)
+                    if connection.index < 0:  # the end, or bytes that nobody asked for
+                        self._pool.close(connection)
+                        continue
+                    reads.append((connection, read))
+                    if encrypted and connection.said_goodbye and read[0]:
                         reads.append((connection, _END))  # which the poll will not tell
                 except BlockingIOError:
                     if connection.unsent is not None:
@@ -209,6 +219,8 @@ class Loop:
         """Stamp what was read by ``now``, and take it; chunks of streams by the short way."""
         ahead = self._kernel.ahead
         for connection, (data, stamps, _, _) in reads:
+            if connection.fd < 0:
+                continue  # closed with what came before its goodbye
             if stamps:
                 seconds, nanoseconds = seconds_and_ns(stamps[0][2])
                 came = seconds + nanoseconds * 1e-9 - ahead
@@ -227,15 +239,13 @@ class Loop:
                 before = events.token_chunks
                 if size := events.take_chunks(data, came, connection.pieces):
                     connection.size += size
-                    if events.token_chunks > before + 1:
-                        self._note_merged(events.token_chunks - before, now)
+                    if events.token_chunks > before + 1 and self._late(now):
+                        self._merged += events.token_chunks - before - 1
                     continue
-            if not data:
-                self._ended(connection, now)
-            elif connection.index < 0:  # bytes that nobody asked for
-                self._pool.close(connection)
-            else:
+            if data:
                 self._parse(connection, data, came, now)
+            else:
+                self._ended(connection, now)
 
     def _parse(self, connection: Connection, data: bytes, came: float, now: float) -> None:
         """Take bytes of an answer that came at one moment and were read at another."""
@@ -255,15 +265,18 @@ class Loop:
             if events is not None and reply.head.status < 300:  # type: ignore[union-attr]
                 events.feed(piece, came)
         if events is not None:
-            self._note_merged(events.token_chunks - before, now)
+            # All but what came last has lost its moment, an event without a token among it too.
+            lost = events.token_chunks - before - (not events.bare)
+            if lost > 0 and self._late(now):
+                self._merged += lost
+                self._first_merged += before == 0
             connection.framed = events.framed and reply.between_chunks
         if reply.complete:
             self._finish(connection, connection.verdict(), came)
 
-    def _note_merged(self, together: int, now: float) -> None:
-        """So many chunks with tokens came in one read."""
-        if together > 1 and now - self._looked > LATE_S:
-            self._merged += together - 1
+    def _late(self, now: float) -> bool:
+        """Whether what was read together by ``now`` may have come apart."""
+        return now - self._looked > LATE_S or self._run_queue.waited_s() > LATE_S
 
     def _ended(self, connection: Connection, now: float) -> None:
         """The server has closed the connection in good order."""
@@ -271,6 +284,7 @@ class Loop:
         if connection.index >= 0:
             reply.close()
         if connection.index >= 0 and reply.complete:
+            self._unstamped += 1  # its end has no stamp
             self._finish(connection, connection.verdict(), now)
         else:
             self._broken(connection, Failure.TRUNCATED if reply.head else Failure.RESET, now)
@@ -308,7 +322,7 @@ class Loop:
             if full:
                 self._drop(index, scheduled)
                 continue
-            eligible = max(scheduled, self._free.popleft()) if self._waits else scheduled
+            eligible = max(scheduled, heappop(self._free)) if self._waits else scheduled
             self._in_flight += 1
             if self._in_flight > self._peak:
                 self._peak = self._in_flight
@@ -355,7 +369,7 @@ class Loop:
         self._in_flight -= 1
         self._finished += 1
         if self._waits:
-            self._free.append(now)
+            heappush(self._free, now)
         if failure is not _OK:
             self._failed += 1
         connection.framed = False

@@ -153,6 +153,7 @@ def _client(client: ClientHealth) -> dict[str, Any]:
         "loop_lag_s": spread(client.loop_lag.astype(np.float64), bounded=False),
         "kernel_stamps": not client.unstamped,
         "merged_chunks": client.merged,
+        "merged_first_chunks": client.first_merged,
         "gc_pauses": len(client.gc_pauses),
         "gc_pause_max_s": max(client.gc_pauses, default=None),
         "peak_rss_mb": client.peak_rss_mb,

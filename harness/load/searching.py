@@ -37,9 +37,9 @@ def search(
         again = any(step.rate == rate for step in tried)
         count = max(requests, round(rate * seconds)) * (LONGER if again else 1)
         verdict, seen = look(rate, count)
+        if verdict == "invalid":
+            verdict, seen = look(rate, count)
         if verdict == "undecided" and not again:
             verdict, seen = look(rate, LONGER * count)
-        elif verdict == "invalid":
-            verdict, seen = look(rate, count)
         tried.append(Tried(rate, verdict))
         yield Step(rate, verdict, seen)

@@ -7,6 +7,7 @@ import time
 
 ROOM = socket.CMSG_SPACE(16)
 """For one stamp, beside the bytes that ``recvmsg`` gives."""
+TRIES = 5
 SURE_S = 2e-5  # two clocks read within this were read without interruption
 _SO_TIMESTAMPNS = 35  # of Linux, as x86 and Arm number it; Python has no name for it
 
@@ -28,7 +29,7 @@ class KernelClock:
     """
 
     def __init__(self) -> None:
-        self.ahead, _ = _compare()
+        self.ahead, _ = min((_compare() for _ in range(TRIES)), key=lambda seen: seen[1])
         self.moved_s = 0.0
 
     def compare(self) -> None:

@@ -33,8 +33,8 @@ class Events:
     """The events of one answer. Moments are those given to ``feed``; NaN: no token came.
 
     ``gaps`` holds seconds between token-bearing events, float32. ``tokens`` is the server's own
-    count, -1 without one. ``ended``: the answer came to its own end. ``broken``: an event was
-    malformed or told of an error.
+    count, -1 without one. ``bare``: the newest event bears no token. ``ended``: the answer came to
+    its own end. ``broken``: an event was malformed or told of an error.
     """
 
     __slots__ = (
@@ -43,6 +43,7 @@ class Events:
         "_ending",
         "_rest",
         "_text",
+        "bare",
         "broken",
         "ended",
         "first",
@@ -59,6 +60,7 @@ class Events:
         self.token_chunks = 0
         self.other_chunks = 0
         self.tokens = -1
+        self.bare = True
         self.ended = False
         self.broken = False
         self._rest = b""
@@ -127,6 +129,7 @@ class Events:
             self.gaps.append(now - self.last)
             self.last = now
             self.token_chunks += 1
+            self.bare = False
             return
         data = self._rest + piece
         at = 0
@@ -145,8 +148,10 @@ class Events:
                     self.gaps.append(now - self.last)
                 self.last = now
                 self.token_chunks += 1
+                self.bare = False
             else:
                 self.other_chunks += 1
+                self.bare = True
         self._rest = data[at:]
         if len(self._rest) > EVENT_MAX:
             self.broken = True

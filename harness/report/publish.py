@@ -12,10 +12,11 @@ from harness.report.words import Words, language
 from harness.store import MANIFEST, dump, read_manifest, write_atomically
 from harness.summary import summarise
 from harness.trials import Recorded, read_columns
+from harness.validity import LOAD
 
 SUMMARY = "summary.json"
 PAGE = "index.html"
-LOAD, CAPACITY = "load.json", "capacity.json"  # as ``harness load`` writes them
+CAPACITY = "capacity.json"  # as ``harness load`` writes it
 
 
 Format = Literal["html", "md", "ipynb"]

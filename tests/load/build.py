@@ -53,6 +53,7 @@ def client(**given: Any) -> ClientHealth:
         "loop_lag": np.full(100, 1e-4, np.float32),
         "unstamped": 0,
         "merged": 0,
+        "first_merged": 0,
         "clock_moved_s": 0.0,
         "gc_pauses": (),
         "peak_rss_mb": 50.0,

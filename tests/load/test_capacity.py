@@ -70,6 +70,8 @@ def test_a_client_that_is_not_fit_at_two_rates_ends_the_search() -> None:
     tried.append(Tried(10, "holds"))
     assert following(tried, PLAN) is None
     assert found(tried) == Capacity(10, 14, "client")
+    tried.append(Tried(10, "misses"))
+    assert following(tried, PLAN) == 5  # it is the server that fails now
     assert following([Tried(10, "invalid")], PLAN) == 5
     assert following([Tried(10, "invalid"), Tried(5, "invalid")], PLAN) is None
 
@@ -85,6 +87,19 @@ def test_a_client_that_was_not_fit_gets_a_second_look_as_long_as_the_first() -> 
     steps = list(search(plan, look, requests=100, seconds=20))
     assert [step.rate for step in steps] == [10, 5]
     assert looks == [(10, 200), (10, 200), (5, 100), (5, 100)]
+
+
+def test_a_second_look_that_cannot_tell_is_followed_by_a_longer_one() -> None:
+    looks: list[tuple[float, int]] = []
+    verdicts: list[Verdict] = ["invalid", "undecided", "holds", "misses", "holds"]
+
+    def look(rate: float, requests: int) -> tuple[Verdict, None]:
+        looks.append((rate, requests))
+        return verdicts[min(len(looks), len(verdicts)) - 1], None
+
+    steps = search(Plan(10, 0.1, 1000), look, requests=100, seconds=20)
+    assert next(steps).verdict == "holds"
+    assert looks == [(10, 200), (10, 200), (10, 800)]
 
 
 def test_what_holds_only_once_does_not_hold() -> None:

@@ -5,7 +5,7 @@ import gc
 import numpy as np
 import pytest
 
-from harness.load.client_health import GC_THRESHOLDS, WINDOW_S, Watch
+from harness.load.client_health import GC_THRESHOLDS, WINDOW_S, RunQueue, Watch
 
 
 def figures(watch: Watch) -> tuple[list[float], tuple[float, ...]]:
@@ -16,6 +16,7 @@ def figures(watch: Watch) -> tuple[list[float], tuple[float, ...]]:
         fd_limit=100,
         unstamped=0,
         merged=0,
+        first_merged=0,
         clock_moved_s=0.0,
     )
     return health.loop_lag.tolist(), health.gc_pauses
@@ -57,3 +58,24 @@ def test_the_collector_is_restored_after_a_failure() -> None:
     with pytest.raises(RuntimeError), Watch():
         raise RuntimeError
     assert gc.get_threshold() == before
+
+
+def test_the_wait_for_a_processor_is_the_systems_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts = iter([b"9 2000000 1", b"9 5000000 2", b"9 5000000 3", b"9 5500000 3"])
+    queue = RunQueue()
+    monkeypatch.setattr("os.pread", lambda *_: next(accounts))
+    queue.mark()
+    assert queue.waited_s() == pytest.approx(0.003)
+    queue.mark()
+    assert queue.waited_s() == pytest.approx(0.0005)
+    queue.close()
+
+
+def test_a_system_without_that_account_has_no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> int:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("os.open", missing)
+    queue = RunQueue()
+    assert queue.waited_s() == 0.0
+    queue.close()

@@ -1,5 +1,6 @@
 """The engine against real sockets: loops, failures, connections, bodies, interruption."""
 
+import contextlib
 import os
 import select
 import signal
@@ -16,9 +17,10 @@ import numpy as np
 import pytest
 
 from harness.errors import InputError
-from harness.load.client_health import ClientHealth
+from harness.load.client_health import ClientHealth, RunQueue
 from harness.load.engine import ClosedLoop, OpenLoop, run_load
 from harness.load.glance import Glance
+from harness.load.loop import LATE_S
 from harness.load.observed import observe
 from harness.load.target import Deck, Request, Target
 from tests.load.raw_server import (
@@ -603,6 +605,42 @@ def test_tls_that_ends_with_the_answer(
     assert set(result.columns.size) == {100_000}
 
 
+@pytest.mark.parametrize("loop", ["open", "closed"])
+def test_tls_that_ends_with_its_goodbye_in_the_same_segment(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext], loop: str
+) -> None:
+    def answer(peer: Peer) -> None:
+        """Answer through memory, so that the answer and the goodbye leave in one piece."""
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        secret = tls[0].wrap_bio(incoming, outgoing, server_side=True)
+
+        def done(step: Callable[[], object]) -> None:
+            while True:
+                try:
+                    step()
+                    return
+                except ssl.SSLWantReadError:
+                    peer.sock.sendall(outgoing.read())
+                    incoming.write(peer.sock.recv(65536))
+
+        done(secret.do_handshake)
+        peer.sock.sendall(outgoing.read())
+        done(lambda: secret.read(65536))
+        secret.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        with contextlib.suppress(ssl.SSLError):
+            secret.unwrap()
+        peer.sock.sendall(outgoing.read())
+        peer.sock.recv(65536)
+
+    with serve(answer) as port:
+        if loop == "open":
+            result = drive(port, offsets=[0.0, 0.1, 0.2], tls=tls[1])
+        else:
+            result = drive(port, users=1, requests=3, tls=tls[1])
+    assert failures(result) == ["none"] * 3
+    assert result.columns.index.tolist() == [0, 1, 2]
+
+
 def test_tls_that_the_server_had_closed(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
     def answer(peer: Peer) -> None:
         peer.request()
@@ -802,11 +840,56 @@ def test_chunks_that_are_read_together_are_counted_when_the_loop_was_late() -> N
         result = drive(port, offsets=[0.0], stream="openai", progress=late)
     assert failures(result) == ["none"]
     assert result.columns.token_chunks.tolist() == [3]
-    assert result.client.merged == 2
+    # The last one too, since it was read with the end, which may have come later.
+    assert (result.client.merged, result.client.first_merged) == (3, 1)
     assert result.columns.gaps.tolist() == [0.0, 0.0]  # only the last one's moment is known
 
 
-def test_chunks_that_come_together_are_the_servers() -> None:
+def test_a_token_that_waits_until_the_end_of_its_stream_has_lost_its_moment() -> None:
+    late = Late()
+
+    def stream(peer: Peer) -> None:
+        peer.request()
+        time.sleep(0.1)
+        peer.send(STREAM_HEAD, b"%x\r\n%b\r\n" % (len(TOKEN), TOKEN))
+        time.sleep(0.2)
+        peer.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(DONE), DONE))
+        late.released.set()
+        peer.request()
+
+    with serve(stream) as port:
+        result = drive(port, offsets=[0.0], stream="openai", progress=late)
+    assert result.columns.token_chunks.tolist() == [1]
+    assert (result.client.merged, result.client.first_merged) == (1, 1)
+
+
+def test_an_answer_that_ends_with_its_connection_has_no_stamp_of_its_end() -> None:
+    def answer(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\n{}")
+
+    with serve(answer) as port:
+        result = drive(port, requests=2)
+    assert failures(result) == ["none"] * 2
+    assert result.client.unstamped == 2
+
+
+def test_what_an_idle_connection_receives_is_nobodys_answer() -> None:
+    def talkative(peer: Peer) -> None:
+        while peer.request():
+            peer.answer()
+            time.sleep(0.05)
+            peer.answer(b"unasked", "408 Request Timeout")
+
+    with serve(talkative) as port:
+        result = drive(port, offsets=[0.0, 0.3, 0.6])
+    assert failures(result) == ["none"] * 3
+    assert result.client.connections_opened == 3
+
+
+def test_chunks_that_come_together_are_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RunQueue, "waited_s", lambda _: 0.0)  # however busy this machine is
+
     def stream(peer: Peer) -> None:
         peer.request()
         peer.send(streamed(TOKEN, TOKEN, DONE))
@@ -815,6 +898,20 @@ def test_chunks_that_come_together_are_the_servers() -> None:
         result = drive(port, offsets=[0.0, 0.01], stream="openai")
     assert result.columns.token_chunks.tolist() == [2, 2]
     assert result.client.merged == 0
+
+
+def test_chunks_that_come_together_while_others_have_the_processor_may_not_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(RunQueue, "waited_s", lambda _: 2 * LATE_S)
+
+    def stream(peer: Peer) -> None:
+        peer.request()
+        peer.send(streamed(TOKEN, TOKEN, DONE))
+
+    with serve(stream) as port:
+        result = drive(port, offsets=[0.0, 0.01], stream="openai")
+    assert result.client.merged == 4
 
 
 def test_many_streams_are_read_together_and_none_is_lost() -> None:
@@ -834,7 +931,7 @@ def test_many_streams_are_read_together_and_none_is_lost() -> None:
 
 def test_no_run_has_no_share() -> None:
     empty = np.array([], np.float32)
-    assert ClientHealth(0, 0, empty, 0, 0, 0.0, (), 1, 0, 0, 0, 1).cpu_share == 0.0
+    assert ClientHealth(0, 0, empty, 0, 0, 0, 0.0, (), 1, 0, 0, 0, 1).cpu_share == 0.0
 
 
 def test_requests_take_turns_and_carry_their_number() -> None:

@@ -185,6 +185,12 @@ def test_lag_does_no_harm_where_the_kernel_stamps_unless_chunks_are_read_togethe
     assert broken(of(token_chunks=chunks, client=client(loop_lag=late, merged=5))) == []
     found = of(token_chunks=chunks, client=client(loop_lag=late, merged=6))
     assert broken(found) == ["merged_share"]
+    found = of(
+        token_chunks=chunks,
+        first_token=np.arange(100.0) + 0.05,
+        client=client(loop_lag=late, merged=1, first_merged=1),
+    )
+    assert broken(found) == ["first_merged_share"]
 
 
 def test_less_load_than_asked_for_is_invalid() -> None:

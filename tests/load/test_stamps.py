@@ -1,13 +1,12 @@
 """The kernel's stamps, and its clock beside ours."""
 
-import itertools
 import socket
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from harness.load.stamps import ROOM, SURE_S, KernelClock, ask_for_stamps, seconds_and_ns
+from harness.load.stamps import ROOM, SURE_S, TRIES, KernelClock, ask_for_stamps, seconds_and_ns
 
 
 def test_what_a_socket_receives_is_stamped_when_it_comes() -> None:
@@ -35,16 +34,15 @@ def test_a_socket_that_cannot_stamp_is_left_alone() -> None:
 
 def clocks(monkeypatch: pytest.MonkeyPatch, *looks: tuple[float, float]) -> KernelClock:
     """A clock whose comparisons find so many seconds ahead, and take so long."""
-    moments = itertools.count(100.0)
+    every = [looks[0]] * TRIES + list(looks[1:])
 
     def ours() -> Iterator[float]:
-        for _, took in looks:
-            begin = next(moments)
-            yield from (begin, begin + took)
+        for begin, (_, took) in enumerate(every):
+            yield from (float(begin), begin + took)
 
     def theirs() -> Iterator[float]:
-        for number, (ahead, took) in enumerate(looks):
-            yield 100.0 + number + took / 2 + ahead
+        for begin, (ahead, took) in enumerate(every):
+            yield begin + took / 2 + ahead
 
     mine, kernels = ours(), theirs()
     monkeypatch.setattr(time, "perf_counter", lambda: next(mine))

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.report.html import page
-from harness.report.publish import CAPACITY, LOAD, PAGE, publish, report, summary_of
+from harness.report.publish import CAPACITY, PAGE, publish, report, summary_of
+from harness.validity import LOAD
 from tests.report.build import trial, whole, write
 from tests.report.golden import DATA
 
