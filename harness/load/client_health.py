@@ -155,16 +155,15 @@ class RunQueue:
             self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
         except OSError:
             self._file = -1
-        self._marked = 0.0
-        self.mark()
+        self._former = self._latest = self._total()
 
-    def mark(self) -> None:
-        """Count from now on."""
-        self._marked = self._total()
+    def look(self) -> None:
+        """The sockets are looked at now."""
+        self._former, self._latest = self._latest, self._total()
 
     def waited_s(self) -> float:
-        """Seconds since the mark."""
-        return self._total() - self._marked
+        """Seconds of waiting since the look before the latest."""
+        return self._total() - self._former
 
     def close(self) -> None:
         """Let the file go."""

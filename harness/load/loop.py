@@ -101,7 +101,7 @@ class Loop:
         """Run the workload; True when it was stopped before its end."""
         pacer, poll, turned = self._pacer, self._pool.ready, self._watch.turned
         now, woke, tick = start, start, start + self._tick_s
-        together = self._events is not None
+        streams = together = self._events is not None
         pacer.begin(start)
         self._kernel = KernelClock()
         if self._waits:
@@ -115,6 +115,8 @@ class Loop:
                 together = not self._unstamped  # else what waits to be read would look late
             ready = poll(wake - now)
             former, woke = woke, _clock()
+            if streams:
+                self._run_queue.look()
             # A poll that had to wait tells at once, of sockets that had nothing when it began.
             self._looked = woke if woke - now > WAITED_S else former
             if pacer.due <= woke:
@@ -124,7 +126,6 @@ class Loop:
             if now >= tick:
                 tick = now + self._tick_s
                 self._kernel.compare()
-                self._run_queue.mark()
                 self._expire(now)
                 if self._spool is not None:
                     self._spool.check()

@@ -61,13 +61,13 @@ def test_the_collector_is_restored_after_a_failure() -> None:
 
 
 def test_the_wait_for_a_processor_is_the_systems_account(monkeypatch: pytest.MonkeyPatch) -> None:
-    accounts = iter([b"9 2000000 1", b"9 5000000 2", b"9 5000000 3", b"9 5500000 3"])
+    waits_ns = iter([2_000_000, 5_000_000, 5_500_000, 6_000_000, 6_250_000])
+    monkeypatch.setattr("os.pread", lambda *_: b"9 %d 1" % next(waits_ns))
     queue = RunQueue()
-    monkeypatch.setattr("os.pread", lambda *_: next(accounts))
-    queue.mark()
-    assert queue.waited_s() == pytest.approx(0.003)
-    queue.mark()
-    assert queue.waited_s() == pytest.approx(0.0005)
+    queue.look()
+    assert queue.waited_s() == pytest.approx(0.0035)  # since it was made
+    queue.look()
+    assert queue.waited_s() == pytest.approx(0.00125)  # since the first look
     queue.close()
 
 
