@@ -5,10 +5,15 @@ import os
 import shutil
 from collections import defaultdict
 
+import hypothesis
 import pytest
 
 from harness.errors import InputError
 from harness.providers.weights import default_model
+
+# How long an example takes is a matter of what else the machine does.
+hypothesis.settings.register_profile("any_machine", deadline=None)
+hypothesis.settings.load_profile("any_machine")
 
 LEFT_OUT = pytest.StashKey[dict[str, list[str]]]()
 
