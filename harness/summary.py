@@ -99,7 +99,7 @@ def _times(sample: sm.Sample) -> dict[str, Any] | None:
     if not sample.n:
         return None
     x = sample.values
-    mean = estimate.mean(compare.by_group(x, sample.blocks), CONFIDENCE)
+    mean = estimate.mean(compare.by_group(x, sample.blocks), CONFIDENCE, least=0.0)
     p50, p95, p99 = (estimate.quantile(x, p, CONFIDENCE) for p in (0.5, 0.95, 0.99))
     warnings = {
         name: found.warnings[0]
@@ -125,7 +125,7 @@ def _per_block(
     values = sm.block_values(trials, arm, measure, target=target)
     if not values.n:
         return None
-    found = estimate.mean(values.values, CONFIDENCE)
+    found = estimate.mean(values.values, CONFIDENCE, least=0.0)
     return {"n": found.n, "mean": found.point, "ci95": _ci(found), "excluded": values.excluded}
 
 

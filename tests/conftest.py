@@ -5,14 +5,15 @@ import os
 import shutil
 from collections import defaultdict
 
+import hypothesis
 import pytest
-from hypothesis import settings
 
 from harness.errors import InputError
 from harness.providers.weights import default_model
 
-settings.register_profile("any machine", deadline=None)
-settings.load_profile("any machine")
+# How long an example takes is a matter of what else the machine does.
+hypothesis.settings.register_profile("any_machine", deadline=None)
+hypothesis.settings.load_profile("any_machine")
 
 LEFT_OUT = pytest.StashKey[dict[str, list[str]]]()
 

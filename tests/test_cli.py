@@ -208,6 +208,25 @@ BAD: dict[str, tuple[Args, str]] = {
         lambda p: ["show", p.run, "sync/s1/1/1/0", "--outcome", "ok"],
         "leave it out to show one trial",
     ),
+    # load: said although nobody listens at the URL
+    **{
+        f"load {option} {value}": (
+            just("load", "http://127.0.0.1:9/v1", "--users", "1", option, value),
+            expected,
+        )
+        for option, value, expected in (
+            ("--slo", "p95", "--slo 'p95': is no target"),
+            ("--rate", "fast", "'fast' is no rate"),
+            ("--scenarios", "nowhere", "nowhere"),
+        )
+    },
+    "load-search-from-a-ramp": (
+        just(
+            *("load", "http://127.0.0.1:9/v1", "--find-capacity", "--slo", "p50<1s"),
+            *("--rate", "1..2"),
+        ),
+        "begins at one rate",
+    ),
     # simulate
     "busy-port": (lambda p: ["simulate", "--port", str(p.port)], "cannot listen"),
     "no-such-port": (just("simulate", "--port", "65536"), "--port: is 65536"),

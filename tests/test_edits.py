@@ -120,7 +120,6 @@ def test_field_names_may_be_escaped() -> None:
     assert read_story(text) == KOREAN
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_any_story_is_found_in_any_chatter(data: st.DataObject) -> None:
     story = data.draw(stories())
@@ -134,7 +133,6 @@ def test_any_story_is_found_in_any_chatter(data: st.DataObject) -> None:
     assert read_story(f"{before}{opened}{text}{closed}{after}") == story
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_of_several_stories_the_last_is_found(data: st.DataObject) -> None:
     parts = []
@@ -145,7 +143,7 @@ def test_of_several_stories_the_last_is_found(data: st.DataObject) -> None:
     assert read_story("".join(parts)) == story
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(scrappy)
 def test_finds_what_the_slow_reader_finds(text: str) -> None:
     found = read_story(text)
@@ -223,7 +221,6 @@ def test_every_truncation_is_called_so(layout: str) -> None:
         assert reason(text[:end]) == "truncated", text[:end]
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_every_truncation_of_any_story_is_called_so(data: st.DataObject) -> None:
     text = data.draw(written(data.draw(stories())))
@@ -242,7 +239,6 @@ def test_every_truncation_of_any_story_is_called_so(data: st.DataObject) -> None
 # --- nothing breaks it ---
 
 
-@settings(deadline=None)
 @given(st.one_of(st.text(), st.lists(st.sampled_from(FRAGMENTS)).map("".join), scrappy))
 def test_no_text_breaks_the_readers(text: str) -> None:
     found = read_story(text)
@@ -283,7 +279,6 @@ def test_adversaries_come_to_an_end(name: str) -> None:
 # --- streams ---
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_watch_lets_every_story_pass(data: st.DataObject) -> None:
     story = data.draw(written(data.draw(stories())))
@@ -291,7 +286,7 @@ def test_watch_lets_every_story_pass(data: st.DataObject) -> None:
     assert watch(data.draw(chunks(text))) is None
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.data())
 def test_watch_dooms_a_readable_text_only_for_an_earlier_broken_story(data: st.DataObject) -> None:
     text = data.draw(scrappy)
@@ -300,7 +295,6 @@ def test_watch_dooms_a_readable_text_only_for_an_earlier_broken_story(data: st.D
         assert first_array_is_broken(text)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_watch_does_not_depend_on_the_chunks(data: st.DataObject) -> None:
     text = data.draw(scrappy)

@@ -32,7 +32,6 @@ def test_parses_its_own_data() -> None:
     assert KOREAN.stock_names == ("🔥 불꽃 빵집", "바람 연날리기")
 
 
-@settings(deadline=None)
 @given(stories())
 def test_json_roundtrip(story: Story) -> None:
     assert parse_story(load_json_strict(story.to_json())) == story
@@ -44,7 +43,6 @@ def test_json_is_compact_and_keeps_hangul() -> None:
     assert json.loads(text) == KOREAN.to_data()
 
 
-@settings(deadline=None)
 @given(stories(), st.sampled_from([0, -(2**63), 2**64 - 1, 2**64, 10**30]))
 def test_compact_json_is_that_of_the_standard_library(story: Story, value: int) -> None:
     data = story.to_data()
@@ -207,7 +205,7 @@ def test_a_difference_names_the_old_field() -> None:
     ]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(stories(max_turns=2, max_stocks=2))
 def test_every_altered_leaf_is_a_difference(story: Story) -> None:
     for field, other in altered(story):
@@ -318,7 +316,7 @@ def test_any_text_is_a_selector_or_a_value_error(text: str) -> None:
         assert selector.matches(field)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(stories(max_turns=2, max_stocks=2))
 def test_every_field_can_be_selected_by_its_path(story: Story) -> None:
     for field, value in fields(story):

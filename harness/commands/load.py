@@ -22,6 +22,7 @@ from harness.records import ANSWERED
 from harness.report.progress import show_load
 
 if TYPE_CHECKING:
+    from harness.load.finding import Search
     from harness.scenario import Scenario
 
 DURATION_S = 10.0
@@ -32,11 +33,16 @@ HELD: dict[Held, int] = {"held": OK, "missed": REFUTED, "undecided": INCONCLUSIV
 
 
 def main(args: argparse.Namespace) -> int:
-    """Load a server, or find the highest rate that it bears; records, figures, verdict."""
+    """Load a server, or find the highest rate that it bears; records, figures, verdict.
+
+    All that can be wrong with the options is said before the server is asked for anything.
+    """
     _check(args)
     folder = _folder(args)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is not a folder; give another --out")
+    targets = parse_slo(args.slo) if args.slo else ()
+    how = _search(args) if args.find_capacity else _workload(args)
     scenarios = _scenarios(args.scenarios)
     api = which_api(args.url, args.api)
     options = Options(
@@ -49,20 +55,21 @@ def main(args: argparse.Namespace) -> int:
             seed=args.seed,
         ),
         scenarios=scenarios,
-        targets=parse_slo(args.slo) if args.slo else (),
+        targets=targets,
         timeout_s=args.timeout,
         max_in_flight=args.max_in_flight,
         config=_config(args),
         command=["harness", *sys.argv[1:]],
     )
-    return _find(args, options, folder) if args.find_capacity else _load(args, options, folder)
+    if isinstance(how, Load):
+        return _load(how, options, folder, as_json=args.json)
+    return _find(how, options, folder, as_json=args.json)
 
 
-def _load(args: argparse.Namespace, options: Options, folder: Path) -> int:
-    load = _workload(args)
-    with begin(folder, load.text, options) as writer, _shown(load, options, args.json) as shown:
+def _load(load: Load, options: Options, folder: Path, *, as_json: bool) -> int:
+    with begin(folder, load.text, options) as writer, _shown(load, options, as_json) as shown:
         found = run(load, options, writer, shown).figures
-    if args.json:
+    if as_json:
         print(json.dumps(found, ensure_ascii=False))
     else:
         from harness.report.load import print_load
@@ -77,19 +84,12 @@ def _load(args: argparse.Namespace, options: Options, folder: Path) -> int:
     return OK if found["slo"] is None else HELD[found["slo"]["held"]]
 
 
-def _find(args: argparse.Namespace, options: Options, folder: Path) -> int:
-    from harness.load.finding import Search, find
+def _find(how: "Search", options: Options, folder: Path, *, as_json: bool) -> int:
+    from harness.load.finding import find
     from harness.report.load import print_capacity, print_step
 
-    how = Search(
-        start=None if args.rate is None else _plain_rate(args.rate),
-        arrival=args.arrival,
-        seed=args.seed,
-        requests=args.requests or 1,
-        seconds=args.duration or DURATION_S,
-    )
-    found = find(options, how, folder, print_step, lambda load: _shown(load, options, args.json))
-    if args.json:
+    found = find(options, how, folder, print_step, lambda load: _shown(load, options, as_json))
+    if as_json:
         print(json.dumps(found, ensure_ascii=False))
     else:
         print_capacity(found, folder)
@@ -97,6 +97,18 @@ def _find(args: argparse.Namespace, options: Options, folder: Path) -> int:
         return INTERRUPTED
     limit = found["capacity"]["limit"]
     return {"nothing holds": REFUTED, "client": INVALID}.get(limit, OK)
+
+
+def _search(args: argparse.Namespace) -> "Search":
+    from harness.load.finding import Search
+
+    return Search(
+        start=None if args.rate is None else _plain_rate(args.rate),
+        arrival=args.arrival,
+        seed=args.seed,
+        requests=args.requests or 1,
+        seconds=args.duration or DURATION_S,
+    )
 
 
 def _workload(args: argparse.Namespace) -> Load:

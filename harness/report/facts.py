@@ -2,7 +2,7 @@
 
 import datetime
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.report import digits
@@ -76,7 +76,27 @@ def remedy(summary: Summary, check: Mapping[str, Any], words: Words) -> str:
     return words.remedy(name, check["remedy"])
 
 
+def unheld(checks: Sequence[Mapping[str, Any]], section: str, words: Words) -> str:
+    """How many checks are broken and how many were not measured, or that all hold; in the words
+    of a ``section``.
+    """
+    unmeasured = sum(is_unmeasured(check) for check in checks)
+    broken = sum(not check["ok"] for check in checks) - unmeasured
+    if unmeasured:
+        return words(f"{section}.unmeasured", n=broken, m=unmeasured, total=len(checks))
+    if broken:
+        return words(f"{section}.invalid", n=broken, total=len(checks))
+    return words(f"{section}.valid", n=len(checks))
+
+
+def is_unmeasured(check: Mapping[str, Any]) -> bool:
+    """Whether a check does not hold because nothing was there to measure: no remedy mends that."""
+    return not check["ok"] and check["value"] is None
+
+
 def broken_text(check: Mapping[str, Any], words: Words) -> str:
-    """A broken check in one line: what it measured, and the limit."""
+    """A check that does not hold in one line: what it measured, and the limit."""
     name, value, limit, part = check_text(check, words)
+    if is_unmeasured(check):
+        return words("check.unmeasured", name=name)
     return words("check.broken", name=name, value=value, limit=limit, part=part).rstrip()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.plain import plain, table
 from harness.report import digits
+from harness.report.facts import is_unmeasured
 
 if TYPE_CHECKING:
     from harness.load.curve import Point
@@ -156,7 +157,10 @@ def _validity(validity: Mapping[str, Any]) -> Iterator[str]:
         return
     yield "INVALID: these figures are not the server's"
     for check in broken:
-        value = NONE if check["value"] is None else digits.significant(check["value"], 3)
+        if is_unmeasured(check):
+            yield f"  {check['name']}: not measured"
+            continue
+        value = digits.significant(check["value"], 3)
         limit = digits.significant(check["limit"], 3)
         yield f"  {check['name']} {value} (limit {limit} {check['unit']}): {check['remedy']}"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.plain import plain
 from harness.report.comparing.markdown import code, table, text
 from harness.report.comparison import Summary, comparison
-from harness.report.facts import again, broken_text, simulated_label
+from harness.report.facts import again, broken_text, simulated_label, unheld
 from harness.report.markup import Html
 from harness.report.opening import conclusion
 from harness.report.table import Cell
@@ -32,12 +32,10 @@ def _parts(summary: Summary, folder: Path, words: Words) -> Iterator[str]:
     yield ""
     checks = summary["validity"]["checks"]
     broken = [check for check in checks if not check["ok"]]
+    yield text(unheld(checks, "validity", words))
     if broken:
-        yield text(words("validity.invalid", n=len(broken), total=len(checks)))
         yield ""
         yield from (f"- {text(broken_text(check, words))}" for check in broken)
-    else:
-        yield text(words("validity.valid", n=len(checks)))
     yield ""
     head = (words("table.metric"), *arms)
     rows = [

@@ -8,16 +8,20 @@ from harness.report.comparison import Summary, candidates, change_figure
 from harness.report.facts import (
     broken_text,
     check_text,
+    is_unmeasured,
     minute,
     progress,
     remedy,
     simulated_label,
+    unheld,
 )
 from harness.report.figures.canvas import looks
 from harness.report.markup import Html, fill, options, tag
 from harness.report.table import Figure, bounds, change, pointer
 from harness.report.tables import data_of
 from harness.report.words import Words
+
+MARKS = {"holds": "✓", "broken": "✕", "unknown": "?"}
 
 
 def header(summary: Summary, words: Words) -> Html:
@@ -161,16 +165,10 @@ def _rate(summary: Summary, arm: str, words: Words) -> Html:
 def validity(summary: Summary, words: Words) -> Html:
     """A strip of all checks with value and limit, the warm-up, the client's own timing error."""
     checks = summary["validity"]["checks"]
-    broken = [check for check in checks if not check["ok"]]
-    verdict = (
-        words("validity.invalid", n=len(broken), total=len(checks))
-        if broken
-        else words("validity.valid", n=len(checks))
-    )
     items = []
     for i, check in enumerate(checks):
         name, value, limit, part = check_text(check, words)
-        state = "holds" if check["ok"] else "broken"
+        state = "holds" if check["ok"] else "unknown" if is_unmeasured(check) else "broken"
         bound = {"complete": "of", "achieved_share": "at_least"}.get(check["name"], "at_most")
         figure = Figure(check["value"], pointer("validity", "checks", i, "value"))
         items.append(
@@ -178,7 +176,8 @@ def validity(summary: Summary, words: Words) -> Html:
                 "li",
                 tag(
                     "span",
-                    "✓ " if check["ok"] else "✕ ",
+                    MARKS[state],
+                    " ",
                     words(f"validity.{state}"),
                     class_="state",
                 ),
@@ -189,16 +188,16 @@ def validity(summary: Summary, words: Words) -> Html:
                     words(f"validity.{bound}", limit=limit, part=part).strip(),
                     class_="limit",
                 ),
-                None
-                if check["ok"]
-                else tag("span", options(remedy(summary, check, words)), class_="remedy"),
+                tag("span", options(remedy(summary, check, words)), class_="remedy")
+                if state == "broken"
+                else None,
                 class_=state,
             )
         )
     return tag(
         "section",
         tag("h2", words("heading.validity")),
-        tag("p", verdict),
+        tag("p", unheld(checks, "validity", words)),
         tag("ul", *items, _warmup(summary, words), _client(summary, words), class_="strip"),
         id="validity",
     )

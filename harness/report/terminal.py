@@ -12,7 +12,14 @@ from typing import Any
 from harness.plain import plain
 from harness.report import digits
 from harness.report.comparison import Summary, candidates, comparison
-from harness.report.facts import again, broken_text, progress, simulated_label
+from harness.report.facts import (
+    again,
+    broken_text,
+    is_unmeasured,
+    progress,
+    simulated_label,
+    unheld,
+)
 from harness.report.layout import Style, wrap
 from harness.report.textable import Notes, lay_out
 from harness.report.words import Lang, Words
@@ -124,13 +131,13 @@ def _foot(
         yield from wrap(style.plain(_client(summary, words)), columns, "    ")
     checks = summary["validity"]["checks"]
     broken = [check for check in checks if not check["ok"]]
-    if broken:
-        yield style.bold(words("terminal.invalid", n=len(broken), total=len(checks)))
-    else:
-        yield words("terminal.valid", n=len(checks))
+    text = unheld(checks, "terminal", words)
+    yield style.bold(text) if broken else text
     for check in broken:
         text = broken_text(check, words)
         yield from wrap(style.plain(text), columns, "  ", first="  ")
+        if is_unmeasured(check):
+            continue
         remedy = words.remedy(check["name"], check["remedy"])
         for line in wrap(style.plain(remedy), columns, "    ", first="    "):
             yield style.dim(line)

@@ -38,11 +38,13 @@ class Estimate:
         return all(side is not None and math.isfinite(side) for side in sides)
 
 
-def mean(values: ArrayLike, confidence: float = 0.95) -> Estimate:
+def mean(values: ArrayLike, confidence: float = 0.95, *, least: float = -math.inf) -> Estimate:
     """The mean with Student's t interval.
 
-    ``values``: shape (n,), finite, means near normal. No interval for n < 2. Raises ValueError
-    on values that are not finite. Source: ``scipy.stats.ttest_1samp``.
+    ``values``: shape (n,), finite, means near normal. ``least``: what no value can be below, such
+    as 0 for times and rates. The t interval of few values reaches beyond it; the true mean does
+    not, so that a bound moved to ``least`` covers it as often. No interval for n < 2. Raises
+    ValueError on values that are not finite. Source: ``scipy.stats.ttest_1samp``.
     """
     x = checked(values, confidence)
     if not np.isfinite(x).all():
@@ -57,7 +59,7 @@ def mean(values: ArrayLike, confidence: float = 0.95) -> Estimate:
     from scipy import stats
 
     lo, hi = stats.ttest_1samp(x, 0).confidence_interval(confidence)
-    return Estimate(point, float(lo), float(hi), x.size, confidence, method)
+    return Estimate(point, max(least, float(lo)), float(hi), x.size, confidence, method)
 
 
 def quantile(values: ArrayLike, p: float, confidence: float = 0.95) -> Estimate:

@@ -2,6 +2,7 @@
 
 import re
 import signal
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,12 @@ def test_two_processes_make_one_run(tmp_path: Path, url: str) -> None:
     assert sum(block.trials for block in run.blocks) == len(run.records)
     assert len(run.manifest["segments"]) == 1
 
-    # One clock: in order of time over both processes, and every figure from all records at once.
-    ended = [r.attempts[-1].done for r in run.records if r.outcome == "ok"]
-    assert ended == sorted(ended, key=lambda done: done or 0)
+    # One clock: in order of time over both processes, or nearly so (a user may be held up between
+    # its answer and its record), and every figure from all records at once.
+    ended = [r.attempts[-1].done or 0 for r in run.records if r.outcome == "ok"]
+    latest = accumulate(ended, max)
+    assert all(before - done < 0.5 for before, done in zip(latest, ended, strict=True))
+    assert max(ended) - min(ended) > 1.5  # one process after the other would be far off
     ok = sum(record.outcome == "ok" for record in run.records)
     figures = summarise(run)["pipelines"].values()
     assert sum(each["response_time_s"]["n"] for each in figures) == ok > 0

@@ -11,6 +11,8 @@ import pytest
 from rich.cells import cell_len
 
 from harness.report.layout import Style, width, wrap
+from harness.report.markdown import run_markdown
+from harness.report.opening import validity
 from harness.report.terminal import lines, print_summary
 from harness.report.words import Lang, Words
 from harness.summary import summarise
@@ -63,6 +65,50 @@ def test_broken_and_interrupted(summary: dict[str, Any]) -> None:
     assert "  harness run --resume --out reports/run-1\n" in text
     assert "start delay, p99: 12.3 ms, limit 10 ms\n" in text
     assert "    the client started trials late: lower --concurrency" in text
+
+
+def unmeasured(summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary of a run that was interrupted before anything was measured."""
+    checks = summary["validity"]["checks"]
+    for check in checks[:2]:
+        check["ok"], check["value"] = False, None
+    checks[-1]["ok"], checks[-1]["value"] = False, 0.0
+    summary["validity"]["valid"] = False
+    return summary
+
+
+@pytest.mark.parametrize(
+    ("lang", "count", "line"),
+    [
+        (
+            "en",
+            "Not valid: of 5 checks 1 broken, 2 not measured",
+            "  event loop lag, p99: not measured",
+        ),
+        (
+            "ko",
+            "유효하지 않음: 검사 5개 중 1개 실패, 2개 측정되지 않음",
+            "  이벤트 루프 지연 p99: 측정되지 않음",
+        ),
+    ],
+)
+def test_what_was_not_measured_is_not_broken(
+    summary: dict[str, Any], lang: Lang, count: str, line: str
+) -> None:
+    found = shown(unmeasured(summary), 100, lang).splitlines()
+    at = found.index(line)
+    assert count in found
+    assert not found[at + 1].startswith("    ")  # no remedy: nothing says that it is wanted
+    words = Words(lang)
+    assert (
+        f"    {words.remedy('complete', 'the run was interrupted: go on with --resume')}" in found
+    )
+    strip = validity(summary, words)
+    assert strip.count('<li class="unknown">') == 2
+    assert strip.count(f"? {words('validity.unknown')}") == 2
+    assert strip.count('class="remedy"') == 1
+    assert words("validity.unmeasured", n=1, m=2, total=5) in strip
+    assert f"- {line.strip()}" in run_markdown(summary, FOLDER, words).splitlines()
 
 
 @pytest.mark.parametrize("columns", [100, 90, 80])

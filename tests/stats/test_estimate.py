@@ -20,6 +20,14 @@ def test_the_mean_has_the_t_interval() -> None:
     assert found.bounded
 
 
+def test_a_bound_is_not_below_the_least_that_there_is() -> None:
+    free, held = mean([4.0, 8.0]), mean([4.0, 8.0], least=0)
+    assert free.lo is not None
+    assert free.lo < 0
+    assert (held.lo, held.hi, held.point) == (0, free.hi, free.point)
+    assert mean([4.0, 4.1], least=0) == mean([4.0, 4.1])
+
+
 @pytest.mark.parametrize(("values", "point"), [([], None), ([8.63], 8.63)])
 def test_less_than_two_values_have_no_interval(values: list[float], point: float | None) -> None:
     found = mean(values)
