@@ -11,6 +11,7 @@ from harness.report.comparing.text import (
     NONE,
     Line,
     about,
+    doubt,
     effect,
     extra,
     lines,
@@ -59,7 +60,7 @@ def render(result: Result, columns: int, style: Style) -> Iterator[str]:
         yield ""
         yield style.bold("Gates")
         yield from _gates(result, columns, style)
-    doubts = [*(caution.text for caution in result.cautions), *extra(result)]
+    doubts = [*map(doubt, result.cautions), *extra(result)]
     if doubts:
         yield ""
         yield style.bold("Warnings")
