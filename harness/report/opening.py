@@ -19,6 +19,8 @@ from harness.report.table import Figure, bounds, change, pointer
 from harness.report.tables import data_of
 from harness.report.words import Words
 
+_BOUNDS = {"complete": "of", "achieved_share": "at_least", "carried_share": "at_least"}
+
 
 def header(summary: Summary, words: Words) -> Html:
     """Which pipelines, on what, when; and that times are simulated, if they are."""
@@ -171,7 +173,8 @@ def validity(summary: Summary, words: Words) -> Html:
     for i, check in enumerate(checks):
         name, value, limit, part = check_text(check, words)
         state = "holds" if check["ok"] else "broken"
-        bound = {"complete": "of", "achieved_share": "at_least"}.get(check["name"], "at_most")
+        bound = _BOUNDS.get(check["name"], "at_most")
+        limit = limit.replace(" ", "\N{NO-BREAK SPACE}")
         figure = Figure(check["value"], pointer("validity", "checks", i, "value"))
         items.append(
             tag(
@@ -188,7 +191,9 @@ def validity(summary: Summary, words: Words) -> Html:
                     "span",
                     words(f"validity.{bound}", limit=limit, part=part).strip(),
                     class_="limit",
-                ),
+                )
+                if limit
+                else None,
                 None
                 if check["ok"]
                 else tag("span", options(remedy(summary, check, words)), class_="remedy"),
