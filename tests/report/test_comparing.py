@@ -78,6 +78,14 @@ def test_the_terminal(made: Result, columns: int, style: Style, name: str) -> No
     same_as_golden("\n".join(lines) + "\n", name)
 
 
+def test_where_one_pipeline_has_no_room_all_are_stacked(made: Result) -> None:
+    bare = replace(made, rulings=())
+    texts = {columns: "\n".join(render(bare, columns, MARKS)) for columns in range(80, 101)}
+    heads = {columns: text.count("change, %  [95 %]") for columns, text in texts.items()}
+    assert set(heads.values()) <= {0, len(bare.pipelines)}
+    assert heads[100]
+
+
 def test_the_terminal_without_gates(made: Result) -> None:
     bare = replace(made, rulings=())
     text = "\n".join(render(bare, 100, MARKS))
