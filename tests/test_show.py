@@ -13,6 +13,7 @@ from harness.cli import main
 from harness.exit_codes import OK
 from harness.plain import indented, plain, table
 from harness.records import (
+    OUTCOMES,
     Answer,
     Attempt,
     CallError,
@@ -21,6 +22,7 @@ from harness.records import (
     TrialRecord,
     Usage,
 )
+from harness.report.listing import lines, listing
 from harness.scenario import load_scenario
 from harness.store import RunWriter
 from tests.runs import SHORT, manifest
@@ -173,6 +175,18 @@ def test_chosen_outcomes_of_a_long_run(tmp_path: Path, show: Show) -> None:
     *rows, total = show(run, "--outcome", "wrong, error", "--all").splitlines()[1:]
     assert len(rows) == 78
     assert total == "78 trials: wrong 70, error 8"
+
+
+def test_on_a_narrow_terminal_a_trial_is_stacked(tmp_path: Path) -> None:
+    found = listing(Path(long_run(tmp_path, right=1, wrong=0, late=1)), OUTCOMES, every=True)
+    *rows, total = "\n".join(lines(found, 20)).splitlines()
+    right, failed = rows[:2], rows[2:]
+    assert right[0] == "ok/0"
+    assert right[1].startswith("  ok, ")
+    assert failed == ["late/0", "  error, – s", "  timeout: too slow"]
+    assert total == "2 trials: ok 1, error 1"
+    assert next(lines(found, 79)) == "ok/0\n" + right[1]
+    assert next(lines(found, 80)).startswith("trial ")
 
 
 @pytest.mark.parametrize(

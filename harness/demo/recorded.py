@@ -156,7 +156,7 @@ def rows(summary: Summary, words: Words) -> list[list[tuple[str, str]]]:
     factor, unit = digits.time_unit(found["p95"] for found in times if found)
 
     def shown(found: Mapping[str, Any] | None, name: str) -> tuple[str, str]:
-        value, below, reason = _time(found, name, factor, unit)
+        value, below, reason = _time(found, name, factor, unit, words)
         return value, words.reason(reason) if reason else below
 
     return [
@@ -180,7 +180,7 @@ def _share(success: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _time(
-    found: Mapping[str, Any] | None, name: str, factor: float, unit: str
+    found: Mapping[str, Any] | None, name: str, factor: float, unit: str, words: Words
 ) -> tuple[str, str, str]:
     """A quantile with its interval; without one it is not shown, and the reason comes last."""
     if found is None or found[name] is None:
@@ -189,7 +189,7 @@ def _time(
     if bounds is None or not _whole(bounds):
         return "—", "", str(found["warnings"].get(name) or "")
     places = _places([found[name]], bounds, factor)
-    value = f"{digits.number(factor * found[name], places)} {unit}"
+    value = words.amount(digits.number(factor * found[name], places), words(f"unit.{unit}"))
     return value, _interval(bounds, factor, places), ""
 
 

@@ -26,7 +26,7 @@ def progress(summary: Summary) -> tuple[int, int] | None:
     """(trials done, trials planned) of a run that is not complete; None for a complete one."""
     planned = summary["run"]["planned_trials"]
     for check in summary["validity"]["checks"]:
-        if check["name"] == "complete":
+        if check["name"] == "complete" and check["unit"] == "trials":
             return None if check["ok"] else (int(check["value"]), int(check["limit"]))
     recorded = summary["run"]["recorded_trials"]
     return None if planned is None or recorded >= planned else (recorded, planned)
@@ -57,7 +57,13 @@ def again(summary: Summary) -> str:
 
 
 def check_text(check: Mapping[str, Any], words: Words) -> tuple[str, str, str, str]:
-    """(name, value with its unit, limit with its unit, what they are a part of) of a check."""
+    """(name, value with its unit, limit with its unit, what they are a part of) of a check.
+
+    Whether a load came to its end is said in words, and has no limit: "".
+    """
+    if check["unit"] == "run":
+        ended = words(f"check_unit.{'whole' if check['ok'] else 'cut'}")
+        return words("check.ended"), ended, "", ""
     name = words.known(f"check.{check['name']}", check["name"])
     value, limit, unit = check["value"], check["limit"], check["unit"]
     factor, shown, part = 1.0, words.known(f"check_unit.{unit}", unit), ""
@@ -99,4 +105,6 @@ def broken_text(check: Mapping[str, Any], words: Words) -> str:
     name, value, limit, part = check_text(check, words)
     if is_unmeasured(check):
         return words("check.unmeasured", name=name)
+    if not limit:
+        return f"{name}: {value}"
     return words("check.broken", name=name, value=value, limit=limit, part=part).rstrip()

@@ -11,6 +11,7 @@ import numpy as np
 from harness.errors import InputError
 from harness.plain import table
 from harness.records import OUTCOMES, TrialRecord
+from harness.report.textable import STACK_BELOW
 from harness.scenario import explain
 from harness.store import each_record
 from harness.trials import read_columns
@@ -86,7 +87,10 @@ def seconds(value: float | None) -> str:
 
 
 def lines(found: Listing, width: int | None) -> Iterator[str]:
-    """The table, cut to ``width`` cells (None: never), then the counts, and what is left out."""
+    """The table, cut to ``width`` cells (None: never), then the counts, and what is left out.
+
+    Where it is narrow a trial has a line for its name, one for how it ended, one for why.
+    """
     rows = [("trial", "outcome", "seconds", "first failure")]
     rows += [
         (
@@ -97,7 +101,12 @@ def lines(found: Listing, width: int | None) -> Iterator[str]:
         )
         for record in found.shown
     ]
-    yield table(rows, right=(2,), width=width)
+    if width is not None and width < STACK_BELOW:
+        for name, outcome, taken, why in rows[1:]:
+            parts = [name, f"  {outcome}, {taken} s", f"  {why}"]
+            yield table([[part] for part in parts if part.strip()], width=width)
+    else:
+        yield table(rows, right=(2,), width=width)
     by_outcome = ", ".join(
         f"{name} {found.counts[name]}" for name in OUTCOMES if found.counts[name]
     )

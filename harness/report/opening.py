@@ -22,6 +22,7 @@ from harness.report.tables import data_of
 from harness.report.words import Words
 
 MARKS = {"holds": "✓", "broken": "✕", "unknown": "?"}
+_BOUNDS = {"complete": "of", "achieved_share": "at_least", "carried_share": "at_least"}
 
 
 def header(summary: Summary, words: Words) -> Html:
@@ -169,7 +170,8 @@ def validity(summary: Summary, words: Words) -> Html:
     for i, check in enumerate(checks):
         name, value, limit, part = check_text(check, words)
         state = "holds" if check["ok"] else "unknown" if is_unmeasured(check) else "broken"
-        bound = {"complete": "of", "achieved_share": "at_least"}.get(check["name"], "at_most")
+        bound = _BOUNDS.get(check["name"], "at_most")
+        limit = limit.replace(" ", "\N{NO-BREAK SPACE}")
         figure = Figure(check["value"], pointer("validity", "checks", i, "value"))
         items.append(
             tag(
@@ -187,7 +189,9 @@ def validity(summary: Summary, words: Words) -> Html:
                     "span",
                     words(f"validity.{bound}", limit=limit, part=part).strip(),
                     class_="limit",
-                ),
+                )
+                if limit
+                else None,
                 tag("span", options(remedy(summary, check, words)), class_="remedy")
                 if state == "broken"
                 else None,

@@ -25,13 +25,15 @@ from harness.report.words import Words
 
 def verdict_page(results: Verdicts, options: Options, words: Words) -> str:
     """All verdicts on one page: words first, then gates."""
-    parts = [
-        tag("h1", words("claim.title")),
-        tag("p", words("claim.summary", **counts(results)), class_="lead"),
-    ]
     shown = label(options, words)
-    if shown is not None:
-        parts.append(tag("p", shown))
+    parts = [
+        tag(
+            "header",
+            tag("h1", words("claim.title")),
+            tag("p", words("claim.summary", **counts(results)), class_="lead"),
+            tag("p", shown) if shown is not None else None,
+        )
+    ]
     for claim, result in results:
         lines = [*grounds(claim, result, words), evidence(result, words)]
         parts.append(

@@ -238,6 +238,7 @@ def test_a_recorded_run_in_korean(runs: Path) -> None:
     """The report too, whose file is in English, and what the checks say."""
     app = recorded(runs, "good", "ko")
     assert "2026-11-22 21:45 UTC 시작" in text(app)
+    assert "11.3초<span>[8.7, 15.7]</span>" in text(app)
     checked(app.toggle(key="report").set_value(True).run())
     assert '<html lang="ko">' in frame(app)
     checked(app.selectbox(key="outcome").set_value("wrong").run())

@@ -8,12 +8,13 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from harness.comparing import Result, compare_runs, parse_gates
+from harness.comparing import Caution, Result, compare_runs, parse_gates
 from harness.report.comparing.junit import junit
 from harness.report.comparing.markdown import markdown
 from harness.report.comparing.terminal import render
-from harness.report.comparing.text import verdict
+from harness.report.comparing.text import doubt, verdict
 from harness.report.layout import Style, width
+from harness.report.words import Words
 from tests.report.golden import same_as_golden
 from tests.two_runs import LATER, Times, run, times
 
@@ -75,6 +76,14 @@ def test_the_terminal(made: Result, columns: int, style: Style, name: str) -> No
     if not style.marks:
         assert "\n".join(lines).isascii()
     same_as_golden("\n".join(lines) + "\n", name)
+
+
+def test_where_one_pipeline_has_no_room_all_are_stacked(made: Result) -> None:
+    bare = replace(made, rulings=())
+    texts = {columns: "\n".join(render(bare, columns, MARKS)) for columns in range(80, 101)}
+    heads = {columns: text.count("change, %  [95 %]") for columns, text in texts.items()}
+    assert set(heads.values()) <= {0, len(bare.pipelines)}
+    assert heads[100]
 
 
 def test_the_terminal_without_gates(made: Result) -> None:
@@ -152,6 +161,18 @@ def test_an_invalid_run_has_no_conclusion(tmp_path: Path) -> None:
     page = markdown(compare_runs(a, b, parse_gates(["gm<=+500%"])))
     assert page.startswith("**Undecided: 1 of 1 gate undecided (sync gm&lt;=+500%).**")
     assert "slower" not in page
+
+
+def test_a_korean_doubt_has_names_of_checks_and_minutes() -> None:
+    said = "B: the run is not valid: schedule_slip_p99, mine (see harness report)"
+    found = doubt(Caution("invalid_b", said, "all"), Words("ko"))
+    assert found == "B: 유효하지 않은 실행입니다: 시작 지연 p99, mine (harness report로 확인)"
+    drift = (
+        "drift between runs is not controlled: arms of one run are interleaved, two runs are not "
+        "(A began 2026-11-27T06:25:37.885+00:00, B at an unknown time)"
+    )
+    found = doubt(Caution("drift", drift), Words("ko"))
+    assert found.endswith("(A 시작 2026-11-27 06:25 UTC, B 시작 알 수 없음)")
 
 
 def test_words_for_a_change(tmp_path: Path) -> None:

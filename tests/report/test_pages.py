@@ -3,12 +3,16 @@
 import json
 import re
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
+from harness.checks import ALWAYS, AnyCheck
+from harness.report.facts import broken_text
+from harness.report.opening import validity
 from harness.report.publish import publish, summary_of
 from harness.report.quoting import failure
-from harness.report.words import LANGS, Words
+from harness.report.words import LANGS, Lang, Words
 from tests.report.pages import PAGES, load_run
 from tests.report.test_html import at, read
 
@@ -165,6 +169,44 @@ def test_a_load_has_the_checks_of_its_own_client(tmp_path: Path) -> None:
     _, summary = summary_of(tmp_path / "run")
     names = {check["name"] for check in summary["validity"]["checks"]}
     assert {"issue_delay_p99", "achieved_share"} <= names
+
+
+@pytest.mark.parametrize(
+    ("ended", "lang", "said"),
+    [
+        (True, "en", "end of the run: as planned"),
+        (True, "ko", "실행의 끝: 계획대로"),
+        (False, "en", "end of the run: interrupted"),
+        (False, "ko", "실행의 끝: 중단됨"),
+    ],
+)
+def test_the_end_of_a_load_is_said_in_words(ended: bool, lang: Lang, said: str) -> None:
+    check = {"name": "complete", "ok": ended, "value": float(ended), "limit": 1.0, "unit": "run"}
+    assert broken_text(check, Words(lang)) == said
+    strip = str(validity(strip_of(check), Words(lang)))
+    assert f">{said.partition(': ')[2]}</b>" in strip
+    assert strip.count('class="limit"') == 2  # those of the warm-up and of the client
+
+
+@pytest.mark.parametrize("name", ["achieved_share", "carried_share"])
+def test_the_load_is_to_be_at_least_its_limit(name: str) -> None:
+    check = {"name": name, "ok": True, "value": 1.0, "limit": 0.99, "unit": "of the rate"}
+    assert "at least 99\N{NO-BREAK SPACE}% of the rate" in validity(strip_of(check), Words("en"))
+
+
+def strip_of(check: dict[str, Any]) -> dict[str, Any]:
+    """A summary that holds what the strip shows."""
+    return {
+        "run": {"warmup_trials": 0},
+        "client_error_s": None,
+        "validity": {"checks": [{"remedy": "", **check}]},
+    }
+
+
+def test_every_kind_of_check_has_a_name_in_words() -> None:
+    checks = [*ALWAYS, *get_args(get_args(AnyCheck)[0])]
+    kinds = [get_args(check.model_fields["kind"].annotation)[0] for check in checks]
+    assert len({Words("ko")(f"kind.{kind}") for kind in kinds}) == len(checks) > 10
 
 
 def test_texts_of_numbers_are_their_values(tmp_path: Path) -> None:

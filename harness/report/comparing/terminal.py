@@ -11,6 +11,7 @@ from harness.report.comparing.text import (
     NONE,
     Line,
     about,
+    doubt,
     effect,
     extra,
     lines,
@@ -48,9 +49,17 @@ def render(result: Result, columns: int, style: Style) -> Iterator[str]:
     marks = f"{result.scenarios} scenarios in common; change is B against A; ~ its interval has 0"
     yield from _dim(marks, columns, style)
     notes = Notes()
-    for compared in result.pipelines:
+    tables = [_rows(result, compared, notes, style) for compared in result.pipelines]
+    stacked = columns < STACK_BELOW or any(_taken(rows) > columns for rows in tables)
+    for compared, rows in zip(result.pipelines, tables, strict=True):
         yield ""
-        yield from _table(result, compared, notes, columns, style)
+        if result.outcome is not None:
+            said = _said(effect(result, compared), style)
+            yield from (style.bold(text) for text in wrap(said, columns, "  "))
+        if stacked:
+            yield from _stacked(_said(compared.name, style), rows[1:], style)
+        else:
+            yield from _aligned(rows, style)
     if listed := list(notes.lines()):
         yield ""
         for note in listed:
@@ -59,7 +68,7 @@ def render(result: Result, columns: int, style: Style) -> Iterator[str]:
         yield ""
         yield style.bold("Gates")
         yield from _gates(result, columns, style)
-    doubts = [*(caution.text for caution in result.cautions), *extra(result)]
+    doubts = [*map(doubt, result.cautions), *extra(result)]
     if doubts:
         yield ""
         yield style.bold("Warnings")
@@ -67,31 +76,34 @@ def render(result: Result, columns: int, style: Style) -> Iterator[str]:
             yield from wrap(_said(text, style), columns, "    ", first="  ")
 
 
-def _table(
-    result: Result, compared: Compared, notes: Notes, columns: int, style: Style
-) -> Iterator[str]:
+def _rows(result: Result, compared: Compared, notes: Notes, style: Style) -> list[list[str]]:
+    """The table of a pipeline as cells, its head first; without gates it has no column for them."""
     mine = rulings_of(result, compared)
-    found = lines(compared, mine)
-    rows = [_cells(line, notes, style) for line in found]
-    name = _said(compared.name, style)
-    if result.outcome is not None:
-        yield from (
-            style.bold(text) for text in wrap(_said(effect(result, compared), style), columns, "  ")
-        )
-    head = [name if result.outcome is None else "", *HEAD[1:]]
-    if not mine:
-        rows, head = [row[:-1] for row in rows], head[:-1]
-    widths = [max(width(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    if columns < STACK_BELOW or sum(widths) + 2 * (len(widths) - 1) > columns:
-        yield from _stacked(name, rows, style)
-        return
-    for row in (head, *rows):
+    head = [_said(compared.name, style) if result.outcome is None else "", *HEAD[1:]]
+    rows = [head, *(_cells(line, notes, style) for line in lines(compared, mine))]
+    return rows if mine else [row[:-1] for row in rows]
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(width, column)) for column in zip(*rows, strict=True)]
+
+
+def _taken(rows: Sequence[Sequence[str]]) -> int:
+    """How many columns an aligned table takes."""
+    widths = _widths(rows)
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _aligned(rows: Sequence[Sequence[str]], style: Style) -> Iterator[str]:
+    """A line a metric, below the head."""
+    widths = _widths(rows)
+    for row in rows:
         cells = [
             right(cell, widths[i]) if i in NUMBERS else left(cell, widths[i])
             for i, cell in enumerate(row)
         ]
         text = "  ".join(cells).rstrip()
-        yield style.bold(text) if row is head else text
+        yield style.bold(text) if row is rows[0] else text
 
 
 def _cells(line: Line, notes: Notes, style: Style) -> list[str]:

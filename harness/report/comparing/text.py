@@ -1,11 +1,13 @@
 """What every renderer says of two runs: figures as text, the verdict in one sentence."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.comparing import Caution, Compared, Facts, Outcome, Result, Row, Ruling
 from harness.report import digits
+from harness.report.facts import minute
 from harness.report.words import Words
 
 ENGLISH = Words("en")
@@ -15,6 +17,8 @@ OPTIONAL = ("ttft", "cpu")  # rows that say nothing where nothing was measured
 WORST: tuple[Outcome, ...] = ("fail", "undecided", "pass")
 NAMED = 3  # broken gates that the verdict names
 NONE = "—"
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)")
+_NAME = re.compile(r"[a-z]+(?:_[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +195,11 @@ def effect(result: Result, compared: Compared, words: Words = ENGLISH) -> str:
 
 
 def doubt(caution: Caution, words: Words = ENGLISH) -> str:
-    """A doubt about a comparison in the language of the report."""
-    return words.translated(caution.text, "caution")
+    """A doubt about a comparison in the language of the report, its times to the minute."""
+    text = _STAMP.sub(lambda stamp: minute(stamp[0]), words.translated(caution.text, "caution"))
+    if words.lang == ENGLISH.lang or not caution.name.startswith(("invalid", "unanswered")):
+        return text
+    return _NAME.sub(lambda name: words.known(f"check.{name[0]}", name[0]), text)
 
 
 def barring(result: Result) -> list[Caution]:

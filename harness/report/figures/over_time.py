@@ -68,6 +68,7 @@ def over_time_figure(
                 found.offered, found.edges, baseline=None, color=colour("series-1"),
                 linewidth=1.4, linestyle=(0, (5, 2)),
             )  # fmt: skip
+            _from_zero(axes, np.concatenate([found.answered, found.offered]))
             if not canvas.narrow:
                 canvas.write(right + 12, y + 24, texts.answered, size=SMALL)
                 canvas.write(right + 12, y + 42, f"- - {texts.offered}", size=SMALL,
@@ -174,9 +175,14 @@ def _steps(axes: Axes, edges: Floats, values: Floats) -> None:
     """A line of steps from 0, with gaps where nothing is known."""
     axes.stairs(values, edges, baseline=0, fill=True, color=colour("muted"), alpha=0.25)
     axes.stairs(values, edges, baseline=None, color=colour("ink"), linewidth=1.3)
+    _from_zero(axes, values)
+    axes.yaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
+
+
+def _from_zero(axes: Axes, values: Floats) -> None:
+    """Room for all values, and some above."""
     top = float(np.nanmax(values)) if np.isfinite(values).any() else 0.0
     axes.set_ylim(0, (top or 1.0) * 1.12)
-    axes.yaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
 
 
 def _failures(axes: Axes, found: Windows) -> None:
