@@ -1,11 +1,14 @@
 """Each check of a run's validity holds on a fit run, and breaks for its own reason alone."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from harness.records import Attempt, BlockRecord, SimTiming, TrialRecord
-from harness.validity import Validity, check_run, client_errors, slip
+from harness.trials import Recorded, Trials
+from harness.validity import LOAD, Validity, check_run, checks_of, client_errors, slip
 from tests.stats.build import trial
 
 LATE = "schedule_slip_p99"
@@ -143,3 +146,13 @@ def test_the_client_error_is_what_the_simulator_did_not_take() -> None:
         called(trial(took=1.0), late=0.0),
     ]
     assert client_errors(records) == [pytest.approx(0.25)]
+
+
+def test_a_load_run_has_the_checks_that_were_made_of_it(tmp_path: Path) -> None:
+    check = {"name": "merged_share", "ok": False, "value": 0.1, "limit": 0.005}
+    check |= {"unit": "of the chunks", "remedy": "lower --users"}
+    (tmp_path / LOAD).write_text(json.dumps({"validity": {"checks": [check]}}), "utf-8")
+    run = Recorded(tmp_path, {}, Trials.of(()), ())
+    assert [(found.name, found.ok, found.value) for found in checks_of(run)] == [
+        ("merged_share", False, 0.1)
+    ]
