@@ -30,7 +30,8 @@ class Connection:
     request, empty where only TLS still has something to send. ``first_byte`` is the object ``NAN``
     until the answer begins. ``pieces`` is None where bodies are not kept. ``latest`` is the moment
     at which the newest bytes came, or the request went. ``framed``: what comes next may be taken by
-    ``Events.take_chunks``.
+    ``Events.take_chunks``. A read of less than ``short`` bytes that ends with ``ending`` is laid
+    aside in ``held``, its stamp in ``held_stamps``, for ``Events.take_held``.
 
     ``receive(size, stamps.ROOM)`` gives what ``socket.recvmsg`` does: what has come, empty when the
     server has ended the connection, and the kernel's stamp of its last byte; ``send(data)`` how
@@ -43,10 +44,13 @@ class Connection:
         "_target",
         "address",
         "eligible",
+        "ending",
         "events",
         "fd",
         "first_byte",
         "framed",
+        "held",
+        "held_stamps",
         "index",
         "latest",
         "marks",
@@ -58,6 +62,7 @@ class Connection:
         "scheduled",
         "send",
         "sent",
+        "short",
         "size",
         "state",
         "tls",
@@ -73,8 +78,11 @@ class Connection:
         self.scheduled = self.eligible = self.sent = self.latest = NAN
         self.first_byte = self.opened = NAN
         self.marks = 0
-        self.size = 0
+        self.size = self.short = 0
         self.framed = False
+        self.ending = b""
+        self.held: list[bytes] = []
+        self.held_stamps: list[bytes] = []
         self.events: Events | None = None
         self.pieces: list[bytes] | None = None
         self.tls: Tls | None = None
@@ -110,6 +118,14 @@ class Connection:
         self.size = 0
         self.framed = False
         self.reply.reset()
+
+    def look_for_chunks(self) -> None:
+        """Note whether the next bytes begin an HTTP chunk whose bytes but for its token are known."""
+        events = self.events
+        if events is not None and events.framed and self.reply.between_chunks:
+            self.framed, self.short, self.ending = True, events.short, events.ending
+        else:
+            self.framed, self.short = False, 0
 
     def open(self, address: Address, number: int) -> None:
         """Begin to open, as connection ``number``. Raises OSError when that fails at once."""

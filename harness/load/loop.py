@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from heapq import heappop, heappush
 
+import numpy as np
+
 from harness.load.client_health import ClientHealth, RunQueue, Watch, raise_fd_limit
 from harness.load.columns import NAN, NEW_CONNECTION, RETRIED, Failure, Recorder
 from harness.load.connection import RECEIVE, Connection
@@ -20,7 +22,7 @@ from harness.load.pacing import NEVER, ClosedLoop, OpenLoop, make_pacer
 from harness.load.pool import Pool
 from harness.load.reply import BadReply
 from harness.load.spool import Spool
-from harness.load.stamps import ROOM, KernelClock, seconds_and_ns
+from harness.load.stamps import ROOM, KernelClock, moments_of, seconds_and_ns
 from harness.load.stream import EVENTS, tokens_said
 from harness.load.target import Deck, Target
 from harness.load.tls import Received
@@ -185,10 +187,17 @@ class Loop:
                     continue
                 try:
                     read = connection.receive(RECEIVE, ROOM)
-                    if connection.index < 0:  # the end, or bytes that nobody asked for
+                    data, stamps, _, _ = read
+                    if len(data) < connection.short and data.endswith(connection.ending) and stamps:
+                        connection.held.append(data)
+                        connection.held_stamps.append(stamps[0][2])
+                        if not encrypted:
+                            continue
+                    elif connection.index < 0:  # the end, or bytes that nobody asked for
                         self._pool.close(connection)
                         continue
-                    reads.append((connection, read))
+                    else:
+                        reads.append((connection, read))
                     if encrypted and connection.said_goodbye and read[0]:
                         reads.append((connection, _END))  # which the poll will not tell
                 except BlockingIOError:
@@ -220,8 +229,10 @@ class Loop:
         """Stamp what was read by ``now``, and take it; chunks of streams by the short way."""
         ahead = self._kernel.ahead
         for connection, (data, stamps, _, _) in reads:
+            if connection.held:
+                self._take_held(connection, now)
             if connection.fd < 0:
-                continue  # closed with what came before its goodbye
+                continue  # closed with what came before
             if stamps:
                 seconds, nanoseconds = seconds_and_ns(stamps[0][2])
                 came = seconds + nanoseconds * 1e-9 - ahead
@@ -248,6 +259,25 @@ class Loop:
             else:
                 self._ended(connection, now)
 
+    def _take_held(self, connection: Connection, now: float) -> None:
+        """Take the chunks that were laid aside until ``now``."""
+        reads, stamps = connection.held, connection.held_stamps
+        connection.held, connection.held_stamps = [], []
+        events = connection.events
+        assert events is not None
+        moments = moments_of(stamps, self._kernel.ahead)
+        # The two clocks are compared to some microseconds only.
+        moments = np.maximum.accumulate(np.clip(moments, connection.latest, now))
+        connection.latest = float(moments[-1])
+        if size := events.take_held(reads, moments, connection.pieces):
+            connection.size += size
+            return
+        for data, came in zip(reads, moments.tolist(), strict=True):
+            if connection.index < 0:  # bytes after the end
+                self._pool.close(connection)
+                return
+            self._parse(connection, data, came, now)
+
     def _parse(self, connection: Connection, data: bytes, came: float, now: float) -> None:
         """Take bytes of an answer that came at one moment and were read at another."""
         reply, events = connection.reply, connection.events
@@ -271,7 +301,7 @@ class Loop:
             if lost > 0 and self._late(now):
                 self._merged += lost
                 self._first_merged += before == 0
-            connection.framed = events.framed and reply.between_chunks
+            connection.look_for_chunks()
         if reply.complete:
             self._finish(connection, connection.verdict(), came)
 
@@ -292,6 +322,8 @@ class Loop:
 
     def _broken(self, connection: Connection, failure: Failure, now: float) -> None:
         """The connection ended before the answer did."""
+        if connection.held:
+            self._take_held(connection, now)
         if connection.index < 0:
             self._pool.close(connection)
         elif connection.events is not None and connection.events.ended:
@@ -354,6 +386,10 @@ class Loop:
 
     def _finish(self, connection: Connection, failure: Failure, now: float) -> None:
         """Record how a request ended, and let the connection go or stay."""
+        if connection.held:
+            self._take_held(connection, now)
+            if connection.index < 0:
+                return
         body_at, tokens, pieces = -1, -1, connection.pieces
         if pieces:
             if self._spool is not None:
@@ -373,7 +409,7 @@ class Loop:
             heappush(self._free, now)
         if failure is not _OK:
             self._failed += 1
-        connection.framed = False
+        connection.framed, connection.short = False, 0
         if reply.keep and connection.unsent is None:
             connection.index = -1
             self._pool.idle.append(connection)

@@ -5,6 +5,9 @@ import socket
 import struct
 import time
 
+import numpy as np
+import numpy.typing as npt
+
 ROOM = socket.CMSG_SPACE(16)
 """For one stamp, beside the bytes that ``recvmsg`` gives."""
 TRIES = 5
@@ -13,6 +16,13 @@ _SO_TIMESTAMPNS = 35  # of Linux, as x86 and Arm number it; Python has no name f
 
 seconds_and_ns = struct.Struct("@qq").unpack
 """A stamp's bytes → whole seconds and nanoseconds since 1970."""
+
+
+def moments_of(stamps: list[bytes], ahead: float) -> npt.NDArray[np.float64]:
+    """Stamps on this process's clock, of which theirs is ``ahead`` seconds ahead."""
+    parts = np.frombuffer(b"".join(stamps), np.int64).reshape(-1, 2)
+    moments: npt.NDArray[np.float64] = parts[:, 0] + parts[:, 1] * 1e-9 - ahead
+    return moments
 
 
 def ask_for_stamps(sock: socket.socket) -> None:

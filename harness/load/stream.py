@@ -8,18 +8,23 @@ without being parsed. Any other is parsed, so that the count is exact whatever t
 import re
 from array import array
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 
-from harness.load.reply import sizes
+from harness.load.reply import REMEMBERED, sizes
 
 EVENT_MAX = 1_000_000
 CR, LF = 13, 10
+_SIZE_MAX = 18  # bytes of a chunk's size line that are looked through
+_LEAST = b"1\r\nx"  # beside what is the same in all chunks
 
 # Quotes inside JSON strings are escaped, so neither can be the text of the model itself.
 _TOKEN = re.compile(
     rb'("delta":\s?\{(?:"role":\s?"assistant",\s?)?"content":\s?")(?:[^"\\]|\\.)+"', re.DOTALL
 )
 _TOKENS_SAID = re.compile(rb'"completion_tokens":\s?([0-9]{1,18})')
+_endings: dict[bytes, bytes] = {}  # one object for all streams, which stays in the caches
 _EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 
 
@@ -40,12 +45,12 @@ class Events:
     __slots__ = (
         "_after",
         "_before",
-        "_ending",
         "_rest",
         "_text",
         "bare",
         "broken",
         "ended",
+        "ending",
         "first",
         "gaps",
         "last",
@@ -65,13 +70,59 @@ class Events:
         self.broken = False
         self._rest = b""
         # The bytes around a token's text, and where it begins.
-        self._before = self._after = self._ending = b""
+        self._before = self._after = self.ending = b""
         self._text = 0
 
     @property
     def framed(self) -> bool:
         """The next bytes begin an event, and those around a token's text are known."""
         return self._text > 0 and not self._rest
+
+    @property
+    def short(self) -> int:
+        """Fewer bytes than this hold no two chunks that bear a token; known when ``framed``."""
+        return 2 * (len(_LEAST) + len(self._before) + len(self.ending))
+
+    def take_held(
+        self, reads: list[bytes], moments: npt.NDArray[np.float64], pieces: list[bytes] | None
+    ) -> int:
+        """``take_chunks`` for reads that came at ``moments``, each with one whole chunk that bears a
+        token: all of them in a few steps. Each must end with ``ending`` and be ``short``.
+
+        Gives the size of the events, or 0 when some read is something else, and nothing was done.
+        """
+        before, ending = self._before, self.ending
+        into, over = len(before) + 1, len(ending)
+        starts = [read.find(b"\n", 0, _SIZE_MAX) + 1 for read in reads]
+        heads = [read[: at + into] for read, at in zip(reads, starts, strict=True)]
+        known: dict[bytes, int] = {}
+        for head in set(heads):
+            at = head.find(b"\n") + 1
+            size = sizes.get(head[: at - 2], 0)
+            if not (
+                size
+                and head.startswith(b"\r\n" + before, at - 2)
+                and len(head) == at + into
+                and head[-1] not in (ending[0], CR, LF)
+                and size + 2 >= into + over
+            ):
+                return 0
+            known[head] = at + size + 2
+        if [len(read) for read in reads] != [known[head] for head in heads]:
+            return 0
+        wire = b"".join(reads)
+        count = len(reads)
+        line_feeds = 1 + before.count(b"\n") + ending.count(b"\n")
+        returns = 1 + before.count(b"\r") + ending.count(b"\r")
+        if wire.count(b"\n") != count * line_feeds or wire.count(b"\r") != count * returns:
+            return 0
+        if pieces is not None:
+            pieces += [read[at:-2] for read, at in zip(reads, starts, strict=True)]
+        gaps = np.diff(moments, prepend=self.last)
+        self.gaps.frombytes(gaps.astype(np.float32).tobytes())
+        self.last = float(moments[-1])
+        self.token_chunks += count
+        return len(wire) - sum(starts) - 2 * count
 
     def take_chunks(self, data: bytes, now: float, pieces: list[bytes] | None) -> int:
         """``feed`` for what is most frequent: whole HTTP chunks, each with one event that bears a
@@ -80,7 +131,7 @@ class Events:
         Gives the size of the events, which are added to ``pieces``; or 0 when ``data`` is something
         else, and nothing was done. Only to be called when ``framed``.
         """
-        before, ending, into, over = self._before, self._ending, self._text, len(self._ending)
+        before, ending, into, over = self._before, self.ending, self._text, len(self.ending)
         count = total = at = 0
         end = len(data)
         events: list[bytes] = []
@@ -143,7 +194,10 @@ class Events:
                 if self.token_chunks == 0:
                     self.first = now
                     self._learn(event + b"\n\n", content)
-                    self._ending = self._after + b"\r\n"
+                    ending = self._after + b"\r\n"
+                    if len(_endings) >= REMEMBERED:
+                        _endings.clear()
+                    self.ending = _endings.setdefault(ending, ending)
                 else:
                     self.gaps.append(now - self.last)
                 self.last = now
