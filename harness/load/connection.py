@@ -1,5 +1,6 @@
 """One connection to the target without blocking, and the request that it carries now."""
 
+import contextlib
 import errno
 import select
 import socket
@@ -31,7 +32,7 @@ class Connection:
     until the answer begins. ``pieces`` is None where bodies are not kept. ``latest`` is the moment
     at which the newest bytes came, or the request went. ``framed``: what comes next may be taken by
     ``Events.take_chunks``. A read of less than ``short`` bytes that ends with ``ending`` is laid
-    aside in ``held``, its stamp in ``held_stamps``, for ``Events.take_held``.
+    aside in ``held``, behind its stamp, for ``Events.take_held``.
 
     ``receive(size, stamps.ROOM)`` gives what ``socket.recvmsg`` does: what has come, empty when the
     server has ended the connection, and the kernel's stamp of its last byte; ``send(data)`` how
@@ -50,7 +51,6 @@ class Connection:
         "first_byte",
         "framed",
         "held",
-        "held_stamps",
         "index",
         "latest",
         "marks",
@@ -82,7 +82,6 @@ class Connection:
         self.framed = False
         self.ending = b""
         self.held: list[bytes] = []
-        self.held_stamps: list[bytes] = []
         self.events: Events | None = None
         self.pieces: list[bytes] | None = None
         self.tls: Tls | None = None
@@ -168,6 +167,9 @@ class Connection:
         """Close at once."""
         if self.fd >= 0:
             self.fd = -1
+            # Else one that a ring receives from would stay open.
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
             self._socket.close()
 
     @property

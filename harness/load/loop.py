@@ -21,8 +21,19 @@ from harness.load.glance import Glance
 from harness.load.pacing import NEVER, ClosedLoop, OpenLoop, make_pacer
 from harness.load.pool import Pool
 from harness.load.reply import BadReply
+from harness.load.ring import (
+    ENDED,
+    HEAD,
+    MORE,
+    SHORT_OF_ROOM,
+    STAMP,
+    STAMPED,
+    STRIDE,
+    Ring,
+    make_ring,
+)
 from harness.load.spool import Spool
-from harness.load.stamps import ROOM, KernelClock, moments_of, seconds_and_ns
+from harness.load.stamps import ROOM, STAMP_SIZE, KernelClock, moments_of, seconds_and_ns
 from harness.load.stream import EVENTS, tokens_said
 from harness.load.target import Deck, Target
 from harness.load.tls import Received
@@ -39,6 +50,7 @@ LATE_S = 0.002  # chunks found together after as long may have come apart
 
 _OK = Failure.NONE
 _END: Received = (b"", [], 0, None)
+_RESET: Received = (b"", [], -1, None)
 _clock = time.perf_counter
 
 
@@ -57,7 +69,9 @@ class Loop:
     ) -> None:
         self.recorder = Recorder()
         self._fd_limit = raise_fd_limit()
-        self._pool = Pool(target)
+        # Chunks of a stream that come while this process is busy keep their moments by it.
+        self._ring = make_ring() if target.stream and target.tls is None else None
+        self._pool = Pool(target, self._ring)
         self._target = target
         self._wire = deck.wire
         self._pacer = make_pacer(workload)
@@ -185,17 +199,17 @@ class Loop:
                 if connection.state != "ready":
                     advance(connection)
                     continue
+                if self._ring is not None:
+                    if connection.unsent is not None:
+                        self._pool.send(connection, connection.unsent)
+                    continue
                 try:
                     read = connection.receive(RECEIVE, ROOM)
                     data, stamps, _, _ = read
                     if len(data) < connection.short and data.endswith(connection.ending) and stamps:
-                        connection.held.append(data)
-                        connection.held_stamps.append(stamps[0][2])
+                        connection.held.append(stamps[0][2] + data)
                         if not encrypted:
                             continue
-                    elif connection.index < 0:  # the end, or bytes that nobody asked for
-                        self._pool.close(connection)
-                        continue
                     else:
                         reads.append((connection, read))
                     if encrypted and connection.said_goodbye and read[0]:
@@ -212,6 +226,51 @@ class Loop:
             now = _clock()
             if pacer.due <= now:
                 self._issue_due(now)
+        if self._ring is not None:
+            self._turn_ring(self._ring)
+
+    def _turn_ring(self, ring: Ring) -> None:
+        """``_turn`` for what the ring has received."""
+        pacer, connections, memory = self._pacer, self._pool.by_number, ring.memory
+        entries = ring.take()
+        for start in range(0, len(entries), TOGETHER):
+            reads: list[tuple[Connection, Received]] = []
+            for number, result, flags in entries[start : start + TOGETHER]:
+                connection = connections.get(number)
+                if connection is None:
+                    continue  # closed since
+                if result > HEAD:
+                    at = (flags >> 16) * STRIDE
+                    piece = memory[at + STAMP : at + result]
+                    stamped = memory[at + STAMPED]
+                    if (
+                        result < connection.short + HEAD
+                        and piece.endswith(connection.ending)
+                        and stamped
+                    ):
+                        connection.held.append(piece)
+                    else:
+                        connection.short = 0  # what follows must wait for this
+                        stamps = [(0, 0, piece[:STAMP_SIZE])] if stamped else []
+                        reads.append((connection, (piece[STAMP_SIZE:], stamps, 0, None)))
+                elif result == HEAD or result == ENDED:
+                    reads.append((connection, _END))
+                    continue
+                elif result != SHORT_OF_ROOM:
+                    reads.append((connection, _RESET))
+                    continue
+                if not flags & MORE:
+                    self._pool.receive(connection)
+            now = _clock()
+            if pacer.due <= now:
+                self._issue_due(now)
+            self._take(reads, now)
+            now = _clock()
+            if pacer.due <= now:
+                self._issue_due(now)
+            ring.work()
+        if entries:
+            ring.give_back(entries)
 
     def _advance(self, connection: Connection) -> None:
         """Go on opening a connection."""
@@ -228,11 +287,14 @@ class Loop:
     def _take(self, reads: list[tuple[Connection, Received]], now: float) -> None:
         """Stamp what was read by ``now``, and take it; chunks of streams by the short way."""
         ahead = self._kernel.ahead
-        for connection, (data, stamps, _, _) in reads:
+        for connection, (data, stamps, broken, _) in reads:
             if connection.held:
                 self._take_held(connection, now)
             if connection.fd < 0:
                 continue  # closed with what came before
+            if connection.index < 0:  # the end, or bytes that nobody asked for
+                self._pool.close(connection)
+                continue
             if stamps:
                 seconds, nanoseconds = seconds_and_ns(stamps[0][2])
                 came = seconds + nanoseconds * 1e-9 - ahead
@@ -253,22 +315,23 @@ class Loop:
                     connection.size += size
                     if events.token_chunks > before + 1 and self._late(now):
                         self._merged += events.token_chunks - before - 1
+                    connection.look_for_chunks()
                     continue
             if data:
                 self._parse(connection, data, came, now)
+            elif broken < 0:
+                self._broken(connection, Failure.RESET, now)
             else:
                 self._ended(connection, now)
 
     def _take_held(self, connection: Connection, now: float) -> None:
         """Take the chunks that were laid aside until ``now``."""
-        reads, stamps = connection.held, connection.held_stamps
-        connection.held, connection.held_stamps = [], []
+        held, connection.held = connection.held, []
         events = connection.events
         assert events is not None
-        moments = moments_of(stamps, self._kernel.ahead)
-        # The two clocks are compared to some microseconds only.
-        moments = np.maximum.accumulate(np.clip(moments, connection.latest, now))
+        moments = moments_of(held, self._kernel.ahead, connection.latest, now)
         connection.latest = float(moments[-1])
+        reads = [piece[STAMP_SIZE:] for piece in held]
         if size := events.take_held(reads, moments, connection.pieces):
             connection.size += size
             return

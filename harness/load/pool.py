@@ -5,6 +5,7 @@ import socket
 
 from harness.errors import InputError
 from harness.load.connection import Address, Connection
+from harness.load.ring import Ring
 from harness.load.target import Target
 
 EVENTS = 1024  # that one poll gives at most
@@ -12,16 +13,24 @@ COARSE_S = 0.002
 
 
 class Pool:
-    """``idle`` connections are taken from the end, so that as few as possible stay in use."""
+    """``idle`` connections are taken from the end, so that as few as possible stay in use.
 
-    def __init__(self, target: Target) -> None:
+    With a ``ring`` it receives from the connections that are ready, under their numbers, and the
+    poll only tells that it has something; ``by_number`` has these connections.
+    """
+
+    def __init__(self, target: Target, ring: Ring | None = None) -> None:
         """Raises InputError when the target's host has no address, or this is not Linux."""
         if not hasattr(select, "epoll"):
             raise InputError("the load engine needs Linux; elsewhere drive the server with Locust")
         self._target = target
         self._addresses = _addresses(target)
         self._poll = select.epoll()
+        self._ring = ring
+        if ring is not None:
+            self._poll.register(ring.fd, select.EPOLLIN | select.EPOLLET)
         self.by_fd: dict[int, Connection] = {}
+        self.by_number: dict[int, Connection] = {}
         self.idle: list[Connection] = []
         self.opened = 0
 
@@ -53,7 +62,11 @@ class Pool:
             self.close(connection)
             self._try_next(connection)
             return False
-        if connection.wants != wanted:
+        if ready and self._ring is not None:
+            self._poll.unregister(connection.fd)
+            self.by_number[connection.number] = connection
+            self.receive(connection)
+        elif connection.wants != wanted:
             self._poll.modify(connection.fd, connection.wants)
         if ready:  # the next ones try this address first
             self._addresses.remove(connection.address)
@@ -69,22 +82,37 @@ class Pool:
         except OSError:
             return  # an answer may have come before the break: reading tells
         held = connection.tls is not None and connection.tls.held
-        if count < len(data) or held or connection.unsent is not None:
+        waited = connection.unsent is not None
+        if count < len(data) or held or waited:
             connection.keep_unsent(data, count)
-            self._poll.modify(connection.fd, connection.wants)
+            waits = connection.unsent is not None
+            if self._ring is None:
+                self._poll.modify(connection.fd, connection.wants)
+            elif waits and not waited:
+                self._poll.register(connection.fd, select.EPOLLOUT)
+            elif waited and not waits:
+                self._poll.unregister(connection.fd)
+
+    def receive(self, connection: Connection) -> None:
+        """Let the ring receive from a connection."""
+        assert self._ring is not None
+        self._ring.watch(connection.fd, connection.number)
 
     def close(self, connection: Connection) -> None:
         """Close a connection, whatever its state."""
         self.by_fd.pop(connection.fd, None)
+        self.by_number.pop(connection.number, None)
         if connection.index < 0 and connection in self.idle:
             self.idle.remove(connection)
         connection.close()  # the poll forgets what is closed
 
     def close_all(self) -> None:
-        """Close every connection and the poll."""
+        """Close every connection, the poll and the ring."""
         for connection in self.by_fd.values():
             connection.close()
         self._poll.close()
+        if self._ring is not None:
+            self._ring.close()
 
     def _try_next(self, connection: Connection) -> None:
         while True:

@@ -8,20 +8,31 @@ import time
 import numpy as np
 import numpy.typing as npt
 
-ROOM = socket.CMSG_SPACE(16)
+STAMP_SIZE = 16
+ROOM = socket.CMSG_SPACE(STAMP_SIZE)
 """For one stamp, beside the bytes that ``recvmsg`` gives."""
 TRIES = 5
 SURE_S = 2e-5  # two clocks read within this were read without interruption
+_IN_SECONDS = np.array([1.0, 1e-9])
 _SO_TIMESTAMPNS = 35  # of Linux, as x86 and Arm number it; Python has no name for it
 
 seconds_and_ns = struct.Struct("@qq").unpack
 """A stamp's bytes → whole seconds and nanoseconds since 1970."""
 
 
-def moments_of(stamps: list[bytes], ahead: float) -> npt.NDArray[np.float64]:
-    """Stamps on this process's clock, of which theirs is ``ahead`` seconds ahead."""
-    parts = np.frombuffer(b"".join(stamps), np.int64).reshape(-1, 2)
-    moments: npt.NDArray[np.float64] = parts[:, 0] + parts[:, 1] * 1e-9 - ahead
+def moments_of(
+    stamped: list[bytes], ahead: float, earliest: float, latest: float
+) -> npt.NDArray[np.float64]:
+    """The moments of what begins with a stamp each and came in this order between ``earliest`` and
+    ``latest``; the stamps' clock is ``ahead`` seconds ahead.
+    """
+    stamps = b"".join([piece[:STAMP_SIZE] for piece in stamped])
+    parts = np.frombuffer(stamps, np.int64).reshape(-1, 2)
+    moments: npt.NDArray[np.float64] = parts @ _IN_SECONDS
+    moments -= ahead
+    # The two clocks are compared to some microseconds only.
+    np.clip(moments, earliest, latest, out=moments)
+    np.maximum.accumulate(moments, out=moments)
     return moments
 
 

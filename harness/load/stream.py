@@ -118,8 +118,8 @@ class Events:
             return 0
         if pieces is not None:
             pieces += [read[at:-2] for read, at in zip(reads, starts, strict=True)]
-        gaps = np.diff(moments, prepend=self.last)
-        self.gaps.frombytes(gaps.astype(np.float32).tobytes())
+        self.gaps.append(moments[0] - self.last)
+        self.gaps.frombytes((moments[1:] - moments[:-1]).astype(np.float32).tobytes())
         self.last = float(moments[-1])
         self.token_chunks += count
         return len(wire) - sum(starts) - 2 * count
