@@ -22,6 +22,7 @@ from harness.load.pacing import NEVER, ClosedLoop, OpenLoop, make_pacer
 from harness.load.pool import Pool
 from harness.load.reply import BadReply
 from harness.load.ring import (
+    AT_ONCE,
     ENDED,
     HEAD,
     MORE,
@@ -33,7 +34,7 @@ from harness.load.ring import (
     make_ring,
 )
 from harness.load.spool import Spool
-from harness.load.stamps import ROOM, STAMP_SIZE, KernelClock, moments_of, seconds_and_ns
+from harness.load.stamps import ROOM, STAMP_SIZE, KernelClock, moments_of
 from harness.load.stream import EVENTS, tokens_said
 from harness.load.target import Deck, Target
 from harness.load.tls import Received
@@ -45,6 +46,8 @@ BURST = 32  # requests sent in a row before the sockets are looked at again
 MANY = 32  # streams in flight from which on chunks are read together
 APART_S = 0.001  # the least time between two looks at many streams
 TOGETHER = 32  # sockets that are read one after another
+BATCHES = 64  # that are taken of the ring in one turn
+BEHIND_S = 0.003  # chunks are taken later: the kernel puts them apart before any is dealt with
 WAITED_S = 0.0002  # a poll that takes as long found nothing when it began
 LATE_S = 0.002  # chunks found together after as long may have come apart
 
@@ -230,12 +233,14 @@ class Loop:
             self._turn_ring(self._ring)
 
     def _turn_ring(self, ring: Ring) -> None:
-        """``_turn`` for what the ring has received."""
+        """``_turn`` for what the ring receives."""
         pacer, connections, memory = self._pacer, self._pool.by_number, ring.memory
-        entries = ring.take()
-        for start in range(0, len(entries), TOGETHER):
+        behind = False
+        for _ in range(BATCHES):
+            entries = ring.take(behind)
             reads: list[tuple[Connection, Received]] = []
-            for number, result, flags in entries[start : start + TOGETHER]:
+            newest = b""
+            for number, result, flags in entries:
                 connection = connections.get(number)
                 if connection is None:
                     continue  # closed since
@@ -249,6 +254,7 @@ class Loop:
                         and stamped
                     ):
                         connection.held.append(piece)
+                        newest = piece
                     else:
                         connection.short = 0  # what follows must wait for this
                         stamps = [(0, 0, piece[:STAMP_SIZE])] if stamped else []
@@ -264,13 +270,19 @@ class Loop:
             now = _clock()
             if pacer.due <= now:
                 self._issue_due(now)
-            self._take(reads, now)
-            now = _clock()
-            if pacer.due <= now:
-                self._issue_due(now)
-            ring.work()
-        if entries:
-            ring.give_back(entries)
+            if reads:
+                self._take(reads, now)
+                now = _clock()
+                if pacer.due <= now:
+                    self._issue_due(now)
+            if entries:
+                ring.give_back(entries)
+            if len(entries) < AT_ONCE:
+                break
+            if newest:  # sockets come in the order in which they had something to read
+                came = self._kernel.moment(newest[:STAMP_SIZE])
+                self._looked = max(self._looked, came)
+                behind = now - came > BEHIND_S
 
     def _advance(self, connection: Connection) -> None:
         """Go on opening a connection."""
@@ -286,7 +298,7 @@ class Loop:
 
     def _take(self, reads: list[tuple[Connection, Received]], now: float) -> None:
         """Stamp what was read by ``now``, and take it; chunks of streams by the short way."""
-        ahead = self._kernel.ahead
+        moment = self._kernel.moment
         for connection, (data, stamps, broken, _) in reads:
             if connection.held:
                 self._take_held(connection, now)
@@ -296,8 +308,7 @@ class Loop:
                 self._pool.close(connection)
                 continue
             if stamps:
-                seconds, nanoseconds = seconds_and_ns(stamps[0][2])
-                came = seconds + nanoseconds * 1e-9 - ahead
+                came = moment(stamps[0][2])
                 # The two clocks are compared to some microseconds only.
                 if came > now:
                     came = now
@@ -313,7 +324,7 @@ class Loop:
                 before = events.token_chunks
                 if size := events.take_chunks(data, came, connection.pieces):
                     connection.size += size
-                    if events.token_chunks > before + 1 and self._late(now):
+                    if events.token_chunks > before + 1 and self._late(came):
                         self._merged += events.token_chunks - before - 1
                     connection.look_for_chunks()
                     continue
@@ -329,17 +340,17 @@ class Loop:
         held, connection.held = connection.held, []
         events = connection.events
         assert events is not None
-        moments = moments_of(held, self._kernel.ahead, connection.latest, now)
+        stamps = b"".join([piece[:STAMP_SIZE] for piece in held])
+        moments = moments_of(stamps, self._kernel.ahead, connection.latest, now)
         connection.latest = float(moments[-1])
-        reads = [piece[STAMP_SIZE:] for piece in held]
-        if size := events.take_held(reads, moments, connection.pieces):
+        if size := events.take_held(held, stamps, moments, connection.pieces):
             connection.size += size
             return
-        for data, came in zip(reads, moments.tolist(), strict=True):
+        for piece, came in zip(held, moments.tolist(), strict=True):
             if connection.index < 0:  # bytes after the end
                 self._pool.close(connection)
                 return
-            self._parse(connection, data, came, now)
+            self._parse(connection, piece[STAMP_SIZE:], came, now)
 
     def _parse(self, connection: Connection, data: bytes, came: float, now: float) -> None:
         """Take bytes of an answer that came at one moment and were read at another."""
@@ -361,16 +372,16 @@ class Loop:
         if events is not None:
             # All but what came last has lost its moment, an event without a token among it too.
             lost = events.token_chunks - before - (not events.bare)
-            if lost > 0 and self._late(now):
+            if lost > 0 and self._late(came):
                 self._merged += lost
                 self._first_merged += before == 0
             connection.look_for_chunks()
         if reply.complete:
             self._finish(connection, connection.verdict(), came)
 
-    def _late(self, now: float) -> bool:
-        """Whether what was read together by ``now`` may have come apart."""
-        return now - self._looked > LATE_S or self._run_queue.waited_s() > LATE_S
+    def _late(self, came: float) -> bool:
+        """Whether what was read together, the last of it at ``came``, may have come apart."""
+        return came - self._looked > LATE_S or self._run_queue.waited_s() > LATE_S
 
     def _ended(self, connection: Connection, now: float) -> None:
         """The server has closed the connection in good order."""

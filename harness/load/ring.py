@@ -24,6 +24,8 @@ STAMPED, STAMP = 4, 32  # where in it is whether there is a stamp, and the stamp
 STRIDE = HEAD + PIECE + 64  # not a power of two, else all heads would share few lines of the caches
 MORE = 2  # a flag of an entry: the kernel goes on receiving
 ENDED = 0
+AT_ONCE = 20  # sockets that the kernel deals with before it returns
+MOST = 32  # entries that are taken at a time
 NOBODY = 1 << 62  # a number that no socket has
 SHORT_OF_ROOM = -errno.ENOBUFS
 
@@ -34,7 +36,6 @@ _SUBMITTED, _COMPLETED, _REQUESTS = 0, 0x8000000, 0x10000000  # where its parts 
 _OWN_SIZE = 1 << 3  # of the queue of entries
 _ON_CALL = 1 << 12 | 1 << 13  # one thread only, whose calls are the moments at which it works
 _WORK = 1
-_AT_ONCE = 20  # sockets that one call deals with
 _EVENTFD, _BUFFER_RING = 4, 22
 _RECVMSG, _SELECT_BUFFER, _MULTISHOT = 10, 1 << 5, 2
 _HAS_BUFFER = 1
@@ -78,7 +79,7 @@ class Ring:
     def watch(self, fd: int, number: int) -> None:
         """Receive from a socket, from the next ``submit`` on."""
         if self._unsubmitted > self._last_request:
-            self.work()
+            self._work()
         at = self._words[self._request_tail]
         start = (at & self._last_request) * _REQUEST_SIZE
         self._requests[start : start + _REQUEST_SIZE] = _request(
@@ -88,34 +89,33 @@ class Ring:
         self._words[self._request_tail] = (at + 1) & _MASK
         self._unsubmitted += 1
 
-    def work(self) -> None:
-        """Receive what has come by now, from sockets that are newly watched too."""
-        words, tail = self._words, self._tail
-        while True:
-            before = words[tail]
-            submitted = _syscall(_ENTER, self._fd, self._unsubmitted, 0, _WORK, None, 0)
-            if submitted < 0:
-                raise _error()
-            self._unsubmitted -= submitted
-            if not self._unsubmitted and (words[tail] - before) & _MASK < _AT_ONCE:
-                return
+    def take(self, all_of_it: bool = False) -> list[Entry]:
+        """What came first and was not taken yet, in order, ``MOST`` at a time.
 
-    def take(self) -> list[Entry]:
-        """What has come since the last call, in order."""
-        self.work()
+        Before that the kernel receives from ``AT_ONCE`` sockets, those that had something first; with
+        ``all_of_it`` from all. So fewer entries than ``AT_ONCE`` are all that there are.
+        """
         words = self._words
-        head, tail = words[self._head], words[self._tail]
+        while True:
+            before = words[self._tail]
+            self._work()
+            tail = words[self._tail]
+            if not all_of_it or (tail - before) & _MASK < AT_ONCE:
+                break
+        head = words[self._head]
         if head == tail:
             return []
+        count = min((tail - head) & _MASK, MOST)
         entries, size = self._entries, _ENTRY.size
-        start, stop = head & self._last_entry, tail & self._last_entry
+        start = head & self._last_entry
+        stop = (start + count) & self._last_entry
         at = entries + size * start
         if start < stop:
             raw = self._queues[at : entries + size * stop]
         else:
             end = entries + size * (self._last_entry + 1)
             raw = self._queues[at:end] + self._queues[entries : entries + size * stop]
-        words[self._head] = tail
+        words[self._head] = (head + count) & _MASK
         return list(_ENTRY.iter_unpack(raw))  # type: ignore[arg-type]
 
     def give_back(self, entries: Sequence[Entry]) -> None:
@@ -129,6 +129,16 @@ class Ring:
                 used = ((flags >> 16) + 1 - self._offered) & (BUFFERS - 1) or BUFFERS
                 self._offered = (self._offered + used) & 0xFFFF
                 self._offer[_OFFERED] = self._offered
+                return
+
+    def _work(self) -> None:
+        """Let the kernel receive."""
+        while True:
+            submitted = _syscall(_ENTER, self._fd, self._unsubmitted, 0, _WORK, None, 0)
+            if submitted < 0:
+                raise _error()
+            self._unsubmitted -= submitted
+            if not self._unsubmitted:
                 return
 
     def close(self) -> None:

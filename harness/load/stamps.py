@@ -16,23 +16,23 @@ SURE_S = 2e-5  # two clocks read within this were read without interruption
 _IN_SECONDS = np.array([1.0, 1e-9])
 _SO_TIMESTAMPNS = 35  # of Linux, as x86 and Arm number it; Python has no name for it
 
-seconds_and_ns = struct.Struct("@qq").unpack
-"""A stamp's bytes → whole seconds and nanoseconds since 1970."""
+_parts = struct.Struct("@qq").unpack  # whole seconds and nanoseconds since 1970
 
 
 def moments_of(
-    stamped: list[bytes], ahead: float, earliest: float, latest: float
+    stamps: bytes, ahead: float, earliest: float, latest: float
 ) -> npt.NDArray[np.float64]:
-    """The moments of what begins with a stamp each and came in this order between ``earliest`` and
-    ``latest``; the stamps' clock is ``ahead`` seconds ahead.
+    """The moments of what came in the order of its ``stamps``, one after another, between
+    ``earliest`` and ``latest``; the stamps' clock is ``ahead`` seconds ahead.
     """
-    stamps = b"".join([piece[:STAMP_SIZE] for piece in stamped])
-    parts = np.frombuffer(stamps, np.int64).reshape(-1, 2)
-    moments: npt.NDArray[np.float64] = parts @ _IN_SECONDS
+    moments: npt.NDArray[np.float64] = np.frombuffer(stamps, np.int64).reshape(-1, 2) @ _IN_SECONDS
     moments -= ahead
     # The two clocks are compared to some microseconds only.
-    np.clip(moments, earliest, latest, out=moments)
+    if moments[0] < earliest:
+        moments[0] = earliest
     np.maximum.accumulate(moments, out=moments)
+    if moments[-1] > latest:
+        np.minimum(moments, latest, out=moments)
     return moments
 
 
@@ -52,6 +52,11 @@ class KernelClock:
     def __init__(self) -> None:
         self.ahead, _ = min((_compare() for _ in range(TRIES)), key=lambda seen: seen[1])
         self.moved_s = 0.0
+
+    def moment(self, stamp: bytes) -> float:
+        """A stamp on this process's clock."""
+        seconds, nanoseconds = _parts(stamp)
+        return float(seconds + nanoseconds * 1e-9 - self.ahead)
 
     def compare(self) -> None:
         """Look at both clocks again; what was known stands if this thread was interrupted."""

@@ -84,40 +84,42 @@ class Events:
         return 2 * (len(_LEAST) + len(self._before) + len(self.ending))
 
     def take_held(
-        self, reads: list[bytes], moments: npt.NDArray[np.float64], pieces: list[bytes] | None
+        self,
+        held: list[bytes],
+        stamps: bytes,
+        moments: npt.NDArray[np.float64],
+        pieces: list[bytes] | None,
     ) -> int:
-        """``take_chunks`` for reads that came at ``moments``, each with one whole chunk that bears a
-        token: all of them in a few steps. Each must end with ``ending`` and be ``short``.
+        """``take_chunks`` for what came at ``moments``, each with one whole chunk that bears a token:
+        all of them in a few steps. Each stands behind its part of ``stamps``, ends with ``ending``
+        and is ``short``.
 
         Gives the size of the events, or 0 when some read is something else, and nothing was done.
         """
         before, ending = self._before, self.ending
-        into, over = len(before) + 1, len(ending)
-        starts = [read.find(b"\n", 0, _SIZE_MAX) + 1 for read in reads]
-        heads = [read[: at + into] for read, at in zip(reads, starts, strict=True)]
-        known: dict[bytes, int] = {}
+        count, into, over = len(held), len(before), len(ending)
+        skip = len(stamps) // count
+        until = skip + _SIZE_MAX
+        starts = [piece.find(b"\n", skip, until) + 1 for piece in held]
+        heads = [piece[skip : at + into] for piece, at in zip(held, starts, strict=True)]
+        lengths: dict[bytes, int] = {}
         for head in set(heads):
-            at = head.find(b"\n") + 1
+            at = len(head) - into
             size = sizes.get(head[: at - 2], 0)
-            if not (
-                size
-                and head.startswith(b"\r\n" + before, at - 2)
-                and len(head) == at + into
-                and head[-1] not in (ending[0], CR, LF)
-                and size + 2 >= into + over
-            ):
+            if size <= into + over - 2 or not head.endswith(before) or head[at - 2] != CR:
                 return 0
-            known[head] = at + size + 2
-        if [len(read) for read in reads] != [known[head] for head in heads]:
+            lengths[head] = skip + at + size + 2
+        if list(map(len, held)) != [lengths[head] for head in heads]:
             return 0
-        wire = b"".join(reads)
-        count = len(reads)
-        line_feeds = 1 + before.count(b"\n") + ending.count(b"\n")
-        returns = 1 + before.count(b"\r") + ending.count(b"\r")
-        if wire.count(b"\n") != count * line_feeds or wire.count(b"\r") != count * returns:
+        if ending[0] in {piece[at + into] for piece, at in zip(held, starts, strict=True)}:
             return 0
+        wire = b"".join(held)
+        for end in (b"\n", b"\r"):
+            each = 1 + before.count(end) + ending.count(end)
+            if wire.count(end) - stamps.count(end) != count * each:
+                return 0
         if pieces is not None:
-            pieces += [read[at:-2] for read, at in zip(reads, starts, strict=True)]
+            pieces += [piece[at:-2] for piece, at in zip(held, starts, strict=True)]
         self.gaps.append(moments[0] - self.last)
         self.gaps.frombytes((moments[1:] - moments[:-1]).astype(np.float32).tobytes())
         self.last = float(moments[-1])
