@@ -119,7 +119,7 @@ class Connection:
         self.reply.reset()
 
     def look_for_chunks(self) -> None:
-        """Note whether the next bytes begin an HTTP chunk whose bytes but for its token are known."""
+        """Note whether an HTTP chunk comes next whose bytes but for its token are known."""
         events = self.events
         if events is not None and events.framed and self.reply.between_chunks:
             self.framed, self.short, self.ending = True, events.short, events.ending
@@ -163,13 +163,13 @@ class Connection:
         self.wants = select.EPOLLIN
         return True
 
-    def close(self) -> None:
-        """Close at once."""
+    def close(self, *, shut: bool = False) -> None:
+        """Close at once. ``shut``: though somebody else, a ring, still holds the socket."""
         if self.fd >= 0:
             self.fd = -1
-            # Else one that a ring receives from would stay open.
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+            if shut:
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
             self._socket.close()
 
     @property

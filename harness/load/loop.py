@@ -12,15 +12,13 @@ import time
 from collections.abc import Callable
 from heapq import heappop, heappush
 
-import numpy as np
-
-from harness.load.client_health import ClientHealth, RunQueue, Watch, raise_fd_limit
+from harness.load.client_health import ClientHealth, Watch, raise_fd_limit
 from harness.load.columns import NAN, NEW_CONNECTION, RETRIED, Failure, Recorder
 from harness.load.connection import RECEIVE, Connection
 from harness.load.glance import Glance
+from harness.load.intake import BROKEN, END, HELD, Intake
 from harness.load.pacing import NEVER, ClosedLoop, OpenLoop, make_pacer
 from harness.load.pool import Pool
-from harness.load.reply import BadReply
 from harness.load.ring import (
     AT_ONCE,
     ENDED,
@@ -34,7 +32,7 @@ from harness.load.ring import (
     make_ring,
 )
 from harness.load.spool import Spool
-from harness.load.stamps import ROOM, STAMP_SIZE, KernelClock, moments_of
+from harness.load.stamps import ROOM, STAMP_SIZE
 from harness.load.stream import EVENTS, tokens_said
 from harness.load.target import Deck, Target
 from harness.load.tls import Received
@@ -47,13 +45,13 @@ MANY = 32  # streams in flight from which on chunks are read together
 APART_S = 0.001  # the least time between two looks at many streams
 TOGETHER = 32  # sockets that are read one after another
 BATCHES = 64  # that are taken of the ring in one turn
-BEHIND_S = 0.003  # chunks are taken later: the kernel puts them apart before any is dealt with
+# When chunks wait for longer to be taken, the kernel first receives what else has come, so that no
+# two of a stream come together. It costs time: who is behind for longer has none.
+BEHIND_S = 0.003
+SATURATED_S = 0.05
 WAITED_S = 0.0002  # a poll that takes as long found nothing when it began
-LATE_S = 0.002  # chunks found together after as long may have come apart
 
 _OK = Failure.NONE
-_END: Received = (b"", [], 0, None)
-_RESET: Received = (b"", [], -1, None)
 _clock = time.perf_counter
 
 
@@ -94,10 +92,9 @@ class Loop:
         self._issued = self._in_flight = self._peak = 0
         self._finished = self._failed = self._retried = 0
         self._shown = self._shown_lag = 0
-        self._looked = 0.0  # until then no socket had what was not read
-        self._unstamped = self._merged = self._first_merged = 0
-        self._run_queue = RunQueue()
-        self._kernel = KernelClock()
+        self._taken_all = True  # nothing that had come was left in the last turn
+        self._taken_at = 0.0  # when that was so for the last time
+        self._intake = Intake(self._finish, self._broken, self._pool.close)
 
     def open_ahead(self, stop: threading.Event) -> None:
         """Open connections before the start; those that fail are opened when they are needed."""
@@ -122,7 +119,8 @@ class Loop:
         now, woke, tick = start, start, start + self._tick_s
         streams = together = self._events is not None
         pacer.begin(start)
-        self._kernel = KernelClock()
+        intake = self._intake
+        intake.begin()
         if self._waits:
             self._free = [start] * self._most
         while pacer.due != NEVER or self._in_flight:
@@ -131,20 +129,21 @@ class Loop:
             if together and self._in_flight >= MANY and now < (look := woke + APART_S) < wake:
                 time.sleep(look - now)
                 now = _clock()
-                together = not self._unstamped  # else what waits to be read would look late
+                together = not intake.unstamped  # else what waits to be read would look late
             ready = poll(wake - now)
             former, woke = woke, _clock()
             if streams:
-                self._run_queue.look()
-            # A poll that had to wait tells at once, of sockets that had nothing when it began.
-            self._looked = woke if woke - now > WAITED_S else former
+                intake.run_queue.look()
+            if self._taken_all:
+                # A poll that had to wait tells at once, of sockets that had nothing when it began.
+                intake.looked = woke if woke - now > WAITED_S else former
             if pacer.due <= woke:
                 self._issue_due(woke)
             self._turn(ready)
             now = _clock()
             if now >= tick:
                 tick = now + self._tick_s
-                self._kernel.compare()
+                intake.kernel.compare()
                 self._expire(now)
                 if self._spool is not None:
                     self._spool.check()
@@ -166,22 +165,23 @@ class Loop:
 
     def health(self) -> ClientHealth:
         """What the run did to this process."""
-        self._kernel.compare()
+        intake = self._intake
+        intake.kernel.compare()
         return self._watch.health(
             peak_in_flight=self._peak,
             connections_opened=self._pool.opened,
             retried=self._retried,
             fd_limit=self._fd_limit,
-            unstamped=self._unstamped,
-            merged=self._merged,
-            first_merged=self._first_merged,
-            clock_moved_s=self._kernel.moved_s,
+            unstamped=intake.unstamped,
+            merged=intake.merged,
+            first_merged=intake.first_merged,
+            clock_moved_s=intake.kernel.moved_s,
         )
 
     def close(self) -> None:
         """Close every connection."""
         self._pool.close_all()
-        self._run_queue.close()
+        self._intake.run_queue.close()
 
     # --- what is ready ---
 
@@ -210,13 +210,16 @@ class Loop:
                     read = connection.receive(RECEIVE, ROOM)
                     data, stamps, _, _ = read
                     if len(data) < connection.short and data.endswith(connection.ending) and stamps:
-                        connection.held.append(stamps[0][2] + data)
+                        held = connection.held
+                        held.append(stamps[0][2] + data)
+                        if len(held) == HELD:
+                            self._intake.settle(connection, _clock())
                         if not encrypted:
                             continue
                     else:
                         reads.append((connection, read))
                     if encrypted and connection.said_goodbye and read[0]:
-                        reads.append((connection, _END))  # which the poll will not tell
+                        reads.append((connection, END))  # which the poll will not tell
                 except BlockingIOError:
                     if connection.unsent is not None:
                         self._pool.send(connection, connection.unsent)
@@ -225,7 +228,7 @@ class Loop:
             now = _clock()
             if pacer.due <= now:
                 self._issue_due(now)
-            self._take(reads, now)
+            self._intake.take(reads, now)
             now = _clock()
             if pacer.due <= now:
                 self._issue_due(now)
@@ -234,36 +237,35 @@ class Loop:
 
     def _turn_ring(self, ring: Ring) -> None:
         """``_turn`` for what the ring receives."""
-        pacer, connections, memory = self._pacer, self._pool.by_number, ring.memory
-        behind = False
+        pacer, intake, memory = self._pacer, self._intake, ring.memory
+        connections = self._pool.by_number
+        self._taken_all = behind = False
         for _ in range(BATCHES):
             entries = ring.take(behind)
             reads: list[tuple[Connection, Received]] = []
-            newest = b""
+            newest, short_of_room = b"", False
             for number, result, flags in entries:
                 connection = connections.get(number)
                 if connection is None:
                     continue  # closed since
                 if result > HEAD:
                     at = (flags >> 16) * STRIDE
-                    piece = memory[at + STAMP : at + result]
-                    stamped = memory[at + STAMPED]
-                    if (
-                        result < connection.short + HEAD
-                        and piece.endswith(connection.ending)
-                        and stamped
-                    ):
-                        connection.held.append(piece)
+                    piece, stamped = memory[at + STAMP : at + result], memory[at + STAMPED]
+                    whole = result < connection.short + HEAD and piece.endswith(connection.ending)
+                    if whole and stamped:
+                        held = connection.held
+                        held.append(piece)
                         newest = piece
+                        if len(held) == HELD:
+                            intake.settle(connection, _clock())
                     else:
                         connection.short = 0  # what follows must wait for this
                         stamps = [(0, 0, piece[:STAMP_SIZE])] if stamped else []
                         reads.append((connection, (piece[STAMP_SIZE:], stamps, 0, None)))
-                elif result == HEAD or result == ENDED:
-                    reads.append((connection, _END))
-                    continue
-                elif result != SHORT_OF_ROOM:
-                    reads.append((connection, _RESET))
+                elif result == SHORT_OF_ROOM:
+                    short_of_room = True
+                else:
+                    reads.append((connection, END if result in (HEAD, ENDED) else BROKEN))
                     continue
                 if not flags & MORE:
                     self._pool.receive(connection)
@@ -271,18 +273,22 @@ class Loop:
             if pacer.due <= now:
                 self._issue_due(now)
             if reads:
-                self._take(reads, now)
+                intake.take(reads, now)
                 now = _clock()
                 if pacer.due <= now:
                     self._issue_due(now)
             if entries:
                 ring.give_back(entries)
+            if short_of_room:
+                continue
             if len(entries) < AT_ONCE:
+                self._taken_all, self._taken_at = True, now
                 break
-            if newest:  # sockets come in the order in which they had something to read
-                came = self._kernel.moment(newest[:STAMP_SIZE])
-                self._looked = max(self._looked, came)
-                behind = now - came > BEHIND_S
+            if newest:
+                came = intake.kernel.moment(newest[:STAMP_SIZE])
+                # Sockets come in the order in which they had something.
+                intake.looked = max(intake.looked, came)
+                behind = now - came > BEHIND_S and now - self._taken_at < SATURATED_S
 
     def _advance(self, connection: Connection) -> None:
         """Go on opening a connection."""
@@ -296,108 +302,10 @@ class Loop:
         elif ready:
             self._pool.idle.append(connection)
 
-    def _take(self, reads: list[tuple[Connection, Received]], now: float) -> None:
-        """Stamp what was read by ``now``, and take it; chunks of streams by the short way."""
-        moment = self._kernel.moment
-        for connection, (data, stamps, broken, _) in reads:
-            if connection.held:
-                self._take_held(connection, now)
-            if connection.fd < 0:
-                continue  # closed with what came before
-            if connection.index < 0:  # the end, or bytes that nobody asked for
-                self._pool.close(connection)
-                continue
-            if stamps:
-                came = moment(stamps[0][2])
-                # The two clocks are compared to some microseconds only.
-                if came > now:
-                    came = now
-                elif came < connection.latest:
-                    came = connection.latest
-            else:
-                self._unstamped += bool(data)
-                came = now
-            connection.latest = came
-            if connection.framed:
-                events = connection.events
-                assert events is not None
-                before = events.token_chunks
-                if size := events.take_chunks(data, came, connection.pieces):
-                    connection.size += size
-                    if events.token_chunks > before + 1 and self._late(came):
-                        self._merged += events.token_chunks - before - 1
-                    connection.look_for_chunks()
-                    continue
-            if data:
-                self._parse(connection, data, came, now)
-            elif broken < 0:
-                self._broken(connection, Failure.RESET, now)
-            else:
-                self._ended(connection, now)
-
-    def _take_held(self, connection: Connection, now: float) -> None:
-        """Take the chunks that were laid aside until ``now``."""
-        held, connection.held = connection.held, []
-        events = connection.events
-        assert events is not None
-        stamps = b"".join([piece[:STAMP_SIZE] for piece in held])
-        moments = moments_of(stamps, self._kernel.ahead, connection.latest, now)
-        connection.latest = float(moments[-1])
-        if size := events.take_held(held, stamps, moments, connection.pieces):
-            connection.size += size
-            return
-        for piece, came in zip(held, moments.tolist(), strict=True):
-            if connection.index < 0:  # bytes after the end
-                self._pool.close(connection)
-                return
-            self._parse(connection, piece[STAMP_SIZE:], came, now)
-
-    def _parse(self, connection: Connection, data: bytes, came: float, now: float) -> None:
-        """Take bytes of an answer that came at one moment and were read at another."""
-        reply, events = connection.reply, connection.events
-        if connection.first_byte is NAN:
-            connection.first_byte = came
-        try:
-            pieces = reply.feed(data)
-        except BadReply:
-            self._finish(connection, Failure.PROTOCOL, came)
-            return
-        before = 0 if events is None else events.token_chunks
-        for piece in pieces:
-            connection.size += len(piece)
-            if connection.pieces is not None:
-                connection.pieces.append(piece)
-            if events is not None and reply.head.status < 300:  # type: ignore[union-attr]
-                events.feed(piece, came)
-        if events is not None:
-            # All but what came last has lost its moment, an event without a token among it too.
-            lost = events.token_chunks - before - (not events.bare)
-            if lost > 0 and self._late(came):
-                self._merged += lost
-                self._first_merged += before == 0
-            connection.look_for_chunks()
-        if reply.complete:
-            self._finish(connection, connection.verdict(), came)
-
-    def _late(self, came: float) -> bool:
-        """Whether what was read together, the last of it at ``came``, may have come apart."""
-        return came - self._looked > LATE_S or self._run_queue.waited_s() > LATE_S
-
-    def _ended(self, connection: Connection, now: float) -> None:
-        """The server has closed the connection in good order."""
-        reply = connection.reply
-        if connection.index >= 0:
-            reply.close()
-        if connection.index >= 0 and reply.complete:
-            self._unstamped += 1  # its end has no stamp
-            self._finish(connection, connection.verdict(), now)
-        else:
-            self._broken(connection, Failure.TRUNCATED if reply.head else Failure.RESET, now)
-
     def _broken(self, connection: Connection, failure: Failure, now: float) -> None:
         """The connection ended before the answer did."""
         if connection.held:
-            self._take_held(connection, now)
+            self._intake.settle(connection, now)
         if connection.index < 0:
             self._pool.close(connection)
         elif connection.events is not None and connection.events.ended:
@@ -461,7 +369,7 @@ class Loop:
     def _finish(self, connection: Connection, failure: Failure, now: float) -> None:
         """Record how a request ended, and let the connection go or stay."""
         if connection.held:
-            self._take_held(connection, now)
+            self._intake.settle(connection, now)
             if connection.index < 0:
                 return
         body_at, tokens, pieces = -1, -1, connection.pieces

@@ -104,12 +104,12 @@ class Pool:
         self.by_number.pop(connection.number, None)
         if connection.index < 0 and connection in self.idle:
             self.idle.remove(connection)
-        connection.close()  # the poll forgets what is closed
+        connection.close(shut=self._ring is not None)  # the poll forgets what is closed
 
     def close_all(self) -> None:
         """Close every connection, the poll and the ring."""
         for connection in self.by_fd.values():
-            connection.close()
+            connection.close(shut=self._ring is not None)
         self._poll.close()
         if self._ring is not None:
             self._ring.close()

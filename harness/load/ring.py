@@ -1,9 +1,7 @@
-"""Receiving through io_uring: the kernel puts what comes to each socket into memory shared with it,
-each piece by itself with its stamp, also while this process is busy.
+"""Receiving through io_uring: what comes to many sockets, put by the kernel into shared memory.
 
-``recvmsg`` gives what has come since the last call in one piece with one stamp. Here the kernel reads
-whenever this thread enters it, or at the next tick of its timer (4 ms at most), so that chunks of a
-stream keep their moments though the client is late. Linux 6.0 or later on x86-64, where nothing
+A piece stands there by itself with its stamp, however many have come since the last look, where
+``recvmsg`` would give them together with one stamp. Linux 6.0 or later on x86-64, where nothing
 forbids it (Docker does); elsewhere ``make_ring`` gives None, and sockets are read one by one.
 """
 
@@ -17,8 +15,8 @@ import struct
 from array import array
 from collections.abc import Sequence
 
-BUFFERS = 4_096  # pieces that wait to be taken; a power of two
-PIECE = 4_096  # bytes of the longest piece
+BUFFERS = 2_048
+PIECE = 16_384
 HEAD = 48  # before a piece: the kernel's own head, and a control message with the stamp
 STAMPED, STAMP = 4, 32  # where in it is whether there is a stamp, and the stamp
 STRIDE = HEAD + PIECE + 64  # not a power of two, else all heads would share few lines of the caches
@@ -32,7 +30,7 @@ SHORT_OF_ROOM = -errno.ENOBUFS
 Entry = tuple[int, int, int]
 
 _SETUP, _ENTER, _REGISTER = 425, 426, 427
-_SUBMITTED, _COMPLETED, _REQUESTS = 0, 0x8000000, 0x10000000  # where its parts are mapped from
+_QUEUES, _REQUESTS = 0, 0x10000000  # where its parts are mapped from
 _OWN_SIZE = 1 << 3  # of the queue of entries
 _ON_CALL = 1 << 12 | 1 << 13  # one thread only, whose calls are the moments at which it works
 _WORK = 1
@@ -53,18 +51,20 @@ class Ring:
     """Sockets are watched under numbers of the caller's; ``take`` gives what came to them.
 
     An entry is ``(number, result, flags)``. A ``result`` above ``HEAD`` is the length of a piece
-    with its head, which begin in ``memory`` at ``(flags >> 16) * STRIDE``; ``HEAD`` or ``ENDED``: the other
-    side has ended the connection; less: an error number, negated. Without ``MORE`` among the
-    ``flags`` the socket is no longer watched. Memory is valid until ``give_back``.
+    with its head; these begin in ``memory`` at ``(flags >> 16) * STRIDE``. ``HEAD`` or ``ENDED``:
+    the other side has ended the connection; less: an error number, negated. Without ``MORE`` among
+    the ``flags`` the socket is no longer watched. ``fd`` tells a poll that something has come. Only
+    for the thread that made it: the kernel works when this thread takes.
     """
 
     def __init__(self) -> None:
         """Raises OSError where the kernel has none of it or forbids it."""
         sizes = (ctypes.c_uint32 * 30)()
         sizes[1], sizes[2] = 4 * BUFFERS, _OWN_SIZE | _ON_CALL
-        self._fd = _call(_SETUP, BUFFERS // 4, ctypes.byref(sizes))
+        self._fd, self._offered = -1, BUFFERS
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         try:
+            self._fd = _call(_SETUP, BUFFERS // 4, ctypes.byref(sizes))
             self._map(list(sizes))
             self._offer_memory()
             _call(_REGISTER, self._fd, _EVENTFD, ctypes.byref(ctypes.c_int(self.fd)), 1)
@@ -77,7 +77,7 @@ class Ring:
         self._unsubmitted = 0
 
     def watch(self, fd: int, number: int) -> None:
-        """Receive from a socket, from the next ``submit`` on."""
+        """Receive from a socket, from the next ``take`` on."""
         if self._unsubmitted > self._last_request:
             self._work()
         at = self._words[self._request_tail]
@@ -92,8 +92,8 @@ class Ring:
     def take(self, all_of_it: bool = False) -> list[Entry]:
         """What came first and was not taken yet, in order, ``MOST`` at a time.
 
-        Before that the kernel receives from ``AT_ONCE`` sockets, those that had something first; with
-        ``all_of_it`` from all. So fewer entries than ``AT_ONCE`` are all that there are.
+        Before that the kernel receives from ``AT_ONCE`` sockets, those that had something first;
+        with ``all_of_it`` from all. So fewer entries than ``AT_ONCE`` are all that there are.
         """
         words = self._words
         while True:
@@ -116,7 +116,7 @@ class Ring:
             end = entries + size * (self._last_entry + 1)
             raw = self._queues[at:end] + self._queues[entries : entries + size * stop]
         words[self._head] = (head + count) & _MASK
-        return list(_ENTRY.iter_unpack(raw))  # type: ignore[arg-type]
+        return list(_ENTRY.iter_unpack(raw))
 
     def give_back(self, entries: Sequence[Entry]) -> None:
         """The memory of the entries that were taken last may be used again.
@@ -131,20 +131,22 @@ class Ring:
                 self._offer[_OFFERED] = self._offered
                 return
 
+    def close(self) -> None:
+        """Receive no more."""
+        for fd in (self._fd, self.fd):
+            if fd >= 0:
+                os.close(fd)
+
     def _work(self) -> None:
         """Let the kernel receive."""
         while True:
             submitted = _syscall(_ENTER, self._fd, self._unsubmitted, 0, _WORK, None, 0)
-            if submitted < 0:
+            if submitted >= 0:
+                self._unsubmitted -= submitted
+                if not self._unsubmitted:
+                    return
+            elif ctypes.get_errno() != errno.EINTR:
                 raise _error()
-            self._unsubmitted -= submitted
-            if not self._unsubmitted:
-                return
-
-    def close(self) -> None:
-        """Receive no more."""
-        os.close(self._fd)
-        os.close(self.fd)
 
     def _map(self, sizes: list[int]) -> None:
         """Map the two queues, of which the kernel said sizes and places."""
@@ -152,7 +154,7 @@ class Ring:
         of_requests, of_entries = sizes[10:20], sizes[20:30]
         shared = mmap.MAP_SHARED | mmap.MAP_POPULATE
         length = max(of_requests[6] + 4 * requests, of_entries[5] + _ENTRY.size * entries)
-        self._queues = mmap.mmap(self._fd, length, shared, offset=_SUBMITTED)
+        self._queues = mmap.mmap(self._fd, length, shared, offset=_QUEUES)
         self._words = memoryview(self._queues).cast("I")
         # Each request's place in the queue is its place in the array.
         places = of_requests[6] // 4
@@ -175,7 +177,7 @@ class Ring:
         about = struct.pack("<QIHHQQQ", place, BUFFERS, 0, 0, 0, 0, 0)
         _call(_REGISTER, self._fd, _BUFFER_RING, about, 1)
         self._offer = memoryview(offers).cast("H")
-        self._offer[_OFFERED] = self._offered = BUFFERS
+        self._offer[_OFFERED] = self._offered
 
 
 def make_ring() -> Ring | None:

@@ -90,9 +90,9 @@ class Events:
         moments: npt.NDArray[np.float64],
         pieces: list[bytes] | None,
     ) -> int:
-        """``take_chunks`` for what came at ``moments``, each with one whole chunk that bears a token:
-        all of them in a few steps. Each stands behind its part of ``stamps``, ends with ``ending``
-        and is ``short``.
+        """``take_chunks`` for reads that came at ``moments``, each of one whole chunk that bears a
+        token: all of them in a few steps. Each stands behind its part of ``stamps``, ends with
+        ``ending`` and is ``short``.
 
         Gives the size of the events, or 0 when some read is something else, and nothing was done.
         """

@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -12,7 +13,27 @@ import numpy as np
 
 from harness.load.columns import Failure
 from harness.load.engine import ClosedLoop, LoadResult, OpenLoop, run_load
+from harness.load.glance import Glance
 from harness.load.target import Deck, Request, Stream, Target
+
+TOKEN = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":null}]}\n\n'
+DONE = b"data: [DONE]\n\n"
+END = b"0\r\n\r\n"  # of a chunked answer
+
+
+STREAM_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
+
+def chunked(*events: bytes) -> bytes:
+    """Events, each in an HTTP chunk of its own."""
+    return b"".join(b"%x\r\n%b\r\n" % (len(event), event) for event in events)
+
+
+def streamed(*events: bytes) -> bytes:
+    """A whole streamed answer."""
+    return STREAM_HEAD + chunked(*events) + END
 
 
 class Peer:
@@ -104,6 +125,26 @@ def serve(
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in threads[1:]:
             thread.join(5)
+
+
+class Late:
+    """A ``progress`` that keeps the loop from reading until the server has ``released`` it."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+
+    def __call__(self, look: Callable[[], Glance]) -> None:
+        if look().in_flight:
+            self.released.wait(10)
+
+    def answering(self, peer: Peer) -> None:
+        """Answer a request at once, and let the client read it much later."""
+        peer.request()
+        time.sleep(0.1)  # until the client's first look at its progress
+        peer.answer()
+        time.sleep(0.4)
+        self.released.set()
+        peer.request()  # an end that comes while the answer waits would be stamped in its place
 
 
 def closed_port() -> int:

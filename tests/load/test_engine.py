@@ -17,13 +17,15 @@ import numpy as np
 import pytest
 
 from harness.errors import InputError
-from harness.load.client_health import ClientHealth, RunQueue
+from harness.load.client_health import ClientHealth
 from harness.load.engine import ClosedLoop, OpenLoop, run_load
 from harness.load.glance import Glance
-from harness.load.loop import LATE_S
 from harness.load.observed import observe
 from harness.load.target import Deck, Request, Target
 from tests.load.raw_server import (
+    DONE,
+    TOKEN,
+    Late,
     Peer,
     Script,
     answer_all,
@@ -32,20 +34,7 @@ from tests.load.raw_server import (
     drive,
     failures,
     serve,
-)
-
-TOKEN = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":null}]}\n\n'
-DONE = b"data: [DONE]\n\n"
-
-
-def streamed(*events: bytes) -> bytes:
-    """A whole streamed answer, each event in a chunk of its own."""
-    chunks = b"".join(b"%x\r\n%b\r\n" % (len(event), event) for event in events)
-    return STREAM_HEAD + chunks + b"0\r\n\r\n"
-
-
-STREAM_HEAD = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    streamed,
 )
 
 
@@ -208,54 +197,6 @@ def test_the_latest_idle_connection_is_taken() -> None:
 
 
 # --- streams ---
-
-
-def test_a_stream_is_stamped_and_counted() -> None:
-    def stream(peer: Peer) -> None:
-        while peer.request():
-            usage = b'data: {"choices":[],"usage":{"completion_tokens":5}}\n\n'
-            peer.send(streamed(TOKEN)[:-5])
-            for _ in range(3):
-                time.sleep(0.02)
-                peer.send(b"%x\r\n%b\r\n" % (len(TOKEN), TOKEN))
-            peer.send(b"".join(b"%x\r\n%b\r\n" % (len(e), e) for e in (usage, DONE)) + b"0\r\n\r\n")
-
-    with serve(stream) as port:
-        result = drive(port, requests=2, stream="openai")
-    columns = result.columns
-    assert failures(result) == ["none"] * 2
-    assert columns.token_chunks.tolist() == [4, 4]
-    assert columns.other_chunks.tolist() == [2, 2]
-    assert columns.tokens.tolist() == [5, 5]
-    for row in range(2):
-        gaps = columns.gaps_of(row)
-        assert len(gaps) == 3
-        assert gaps.min() >= 0
-        assert gaps.sum() == pytest.approx(columns.last_token[row] - columns.first_token[row], 1e-3)
-    assert np.all(columns.first_token <= columns.last_token)
-    assert np.all(columns.last_token <= columns.done)
-
-
-@pytest.mark.parametrize(
-    ("answer", "failure"),
-    [
-        (streamed(TOKEN, DONE), "none"),
-        (streamed(TOKEN), "truncated"),
-        (streamed(), "truncated"),
-        (streamed(TOKEN, b'data: {"error":{"message":"no"}}\n\n', DONE), "protocol"),
-        (streamed(TOKEN, DONE)[:-5], "none"),  # what breaks after the end does not matter
-        (streamed(TOKEN)[:-5], "truncated"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "truncated"),
-        (b"HTTP/1.1 503 X\r\nContent-Length: 2\r\n\r\n{}", "http_5xx"),
-    ],
-)
-def test_how_streams_end(answer: bytes, failure: str) -> None:
-    def reply(peer: Peer) -> None:
-        peer.request()
-        peer.send(answer)
-
-    with serve(reply) as port:
-        assert failures(drive(port, stream="openai")) == [failure]
 
 
 def test_tokens_of_whole_answers() -> None:
@@ -698,16 +639,6 @@ def test_bodies_are_kept_as_they_came(tmp_path: Path) -> None:
         assert spooled[start : start + size] == b"%d " % columns.connection[row] * (size // 2)
 
 
-def test_bodies_of_chunked_answers_are_decoded(tmp_path: Path) -> None:
-    def reply(peer: Peer) -> None:
-        peer.request()
-        peer.send(streamed(TOKEN, DONE))
-
-    with serve(reply) as port:
-        drive(port, stream="openai", bodies=tmp_path / "bodies")
-    assert (tmp_path / "bodies").read_bytes() == TOKEN + DONE
-
-
 def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"):
         drive(closed_port(), bodies=tmp_path / "nowhere" / "bodies")
@@ -791,26 +722,6 @@ def test_a_busy_client_shows_its_lag() -> None:
     assert (result.columns.sent - result.columns.scheduled).max() > 0.01
 
 
-class Late:
-    """A ``progress`` that keeps the loop from reading until the server has ``released`` it."""
-
-    def __init__(self) -> None:
-        self.released = threading.Event()
-
-    def __call__(self, look: Callable[[], Glance]) -> None:
-        if look().in_flight:
-            self.released.wait(10)
-
-    def answering(self, peer: Peer) -> None:
-        """Answer a request at once, and let the client read it much later."""
-        peer.request()
-        time.sleep(0.1)  # until the client's first look at its progress
-        peer.answer()
-        time.sleep(0.4)
-        self.released.set()
-        peer.request()  # an end that comes while the answer waits would be stamped in its place
-
-
 def test_an_answer_that_waits_to_be_read_has_the_moment_at_which_it_came() -> None:
     late = Late()
     with serve(late.answering) as port:
@@ -820,47 +731,6 @@ def test_an_answer_that_waits_to_be_read_has_the_moment_at_which_it_came() -> No
     assert result.duration_s - columns.done[0] > 0.35
     assert columns.first_byte[0] == columns.done[0]
     assert client.unstamped == 0
-
-
-def test_chunks_that_are_read_together_are_counted_when_the_loop_was_late() -> None:
-    late = Late()
-
-    def stream(peer: Peer) -> None:
-        peer.request()
-        time.sleep(0.1)
-        peer.send(STREAM_HEAD)
-        for _ in range(3):
-            time.sleep(0.02)
-            peer.send(b"%x\r\n%b\r\n" % (len(TOKEN), TOKEN))
-        peer.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(DONE), DONE))
-        late.released.set()
-        peer.request()
-
-    with serve(stream) as port:
-        result = drive(port, offsets=[0.0], stream="openai", progress=late)
-    assert failures(result) == ["none"]
-    assert result.columns.token_chunks.tolist() == [3]
-    # The last one too, since it was read with the end, which may have come later.
-    assert (result.client.merged, result.client.first_merged) == (3, 1)
-    assert result.columns.gaps.tolist() == [0.0, 0.0]  # only the last one's moment is known
-
-
-def test_a_token_that_waits_until_the_end_of_its_stream_has_lost_its_moment() -> None:
-    late = Late()
-
-    def stream(peer: Peer) -> None:
-        peer.request()
-        time.sleep(0.1)
-        peer.send(STREAM_HEAD, b"%x\r\n%b\r\n" % (len(TOKEN), TOKEN))
-        time.sleep(0.2)
-        peer.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(DONE), DONE))
-        late.released.set()
-        peer.request()
-
-    with serve(stream) as port:
-        result = drive(port, offsets=[0.0], stream="openai", progress=late)
-    assert result.columns.token_chunks.tolist() == [1]
-    assert (result.client.merged, result.client.first_merged) == (1, 1)
 
 
 def test_an_answer_that_ends_with_its_connection_has_no_stamp_of_its_end() -> None:
@@ -885,48 +755,6 @@ def test_what_an_idle_connection_receives_is_nobodys_answer() -> None:
         result = drive(port, offsets=[0.0, 0.3, 0.6])
     assert failures(result) == ["none"] * 3
     assert result.client.connections_opened == 3
-
-
-def test_chunks_that_come_together_are_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RunQueue, "waited_s", lambda _: 0.0)  # however busy this machine is
-
-    def stream(peer: Peer) -> None:
-        peer.request()
-        peer.send(streamed(TOKEN, TOKEN, DONE))
-
-    with serve(stream) as port:
-        result = drive(port, offsets=[0.0, 0.01], stream="openai")
-    assert result.columns.token_chunks.tolist() == [2, 2]
-    assert result.client.merged == 0
-
-
-def test_chunks_that_come_together_while_others_have_the_processor_may_not_be(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(RunQueue, "waited_s", lambda _: 2 * LATE_S)
-
-    def stream(peer: Peer) -> None:
-        peer.request()
-        peer.send(streamed(TOKEN, TOKEN, DONE))
-
-    with serve(stream) as port:
-        result = drive(port, offsets=[0.0, 0.01], stream="openai")
-    assert result.client.merged == 4
-
-
-def test_many_streams_are_read_together_and_none_is_lost() -> None:
-    def stream(peer: Peer) -> None:
-        while peer.request():
-            peer.send(STREAM_HEAD)
-            for _ in range(5):
-                time.sleep(0.005)
-                peer.send(b"%x\r\n%b\r\n" % (len(TOKEN), TOKEN))
-            peer.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(DONE), DONE))
-
-    with serve(stream) as port:
-        result = drive(port, users=40, requests=120, stream="openai")
-    assert failures(result) == ["none"] * 120
-    assert result.columns.token_chunks.tolist() == [5] * 120
 
 
 def test_no_run_has_no_share() -> None:

@@ -1,12 +1,13 @@
 """The kernel's stamps, and its clock beside ours."""
 
 import socket
+import struct
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from harness.load.stamps import ROOM, SURE_S, TRIES, KernelClock, ask_for_stamps, seconds_and_ns
+from harness.load.stamps import ROOM, SURE_S, TRIES, KernelClock, ask_for_stamps, moments_of
 
 
 def test_what_a_socket_receives_is_stamped_when_it_comes() -> None:
@@ -16,14 +17,21 @@ def test_what_a_socket_receives_is_stamped_when_it_comes() -> None:
     ):
         ask_for_stamps(ours)
         with listener.accept()[0] as theirs:
-            before = time.time()
+            before = time.perf_counter()
             theirs.sendall(b"now")
-            after = time.time()
+            after = time.perf_counter()
             time.sleep(0.05)
             data, [(level, _, stamp)], _, _ = ours.recvmsg(100, ROOM)
-    seconds, nanoseconds = seconds_and_ns(stamp)
     assert (data, level) == (b"now", socket.SOL_SOCKET)
-    assert before - 0.001 < seconds + nanoseconds / 1e9 < after + 0.001 + 0.04
+    assert before - 0.001 < KernelClock().moment(stamp) < after + 0.001 + 0.04
+
+
+def test_stamps_taken_together_are_in_order_and_in_between() -> None:
+    stamps = b"".join(
+        struct.pack("@qq", 100, ns) for ns in (10**8, 3 * 10**8, 2 * 10**8, 9 * 10**8)
+    )
+    moments = moments_of(stamps, 90.0, 10.2, 10.6)
+    assert moments.tolist() == pytest.approx([10.2, 10.3, 10.3, 10.6])
 
 
 def test_a_socket_that_cannot_stamp_is_left_alone() -> None:

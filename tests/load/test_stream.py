@@ -1,14 +1,18 @@
 """Events as they come: tokens told from the rest, exactly, however the bytes are cut."""
 
 import json
+import struct
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.load.reply import ReplyParser
 from harness.load.stream import EVENT_MAX, Events, OpenAIEvents, ServiceEvents, tokens_said
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def chunk(
@@ -52,8 +56,10 @@ def answers(draw: st.DrawFn) -> tuple[list[str], str]:
         st.none(),
     )
     chunks = [chunk(role="assistant", content="", spaced=spaced)] if draw(st.booleans()) else []
-    for content in draw(st.lists(texts, max_size=8)):
-        style = draw(st.integers(0, 4))
+    plain = draw(st.booleans())
+    usual = st.lists(st.text(min_size=1, max_size=12), min_size=4, max_size=12)
+    for content in draw(usual if plain else st.lists(texts, max_size=8)):
+        style = 4 if plain else draw(st.integers(0, 4))
         if style == 0:
             chunks.append(chunk(content, role="assistant", spaced=spaced))
         elif style == 1:
@@ -64,7 +70,7 @@ def answers(draw: st.DrawFn) -> tuple[list[str], str]:
             chunks.append(chunk(content, spaced=spaced))
     chunks.append(chunk(finish="stop", spaced=spaced))
     chunks.append(json.dumps({"choices": [], "usage": {"completion_tokens": 99}}))
-    return chunks, draw(st.sampled_from(["\n", "\r\n", "\r"]))
+    return chunks, draw(st.sampled_from(["\n", "\n", "\n", "\r\n", "\r"]))
 
 
 @given(answers(), st.lists(st.integers(0, 10_000), max_size=20), st.booleans(), st.booleans())
@@ -97,20 +103,26 @@ def test_counts_are_those_of_a_whole_parse(
         assert sum(events.gaps) == pytest.approx(events.last - events.first)
 
 
+Stamped = tuple[float, bytes]
+
+
 def event(data: str, name: str | None = None) -> bytes:
     return (f"event: {name}\n" if name else "").encode() + f"data: {data}\n\n".encode()
 
 
 @given(
     answers(),
-    st.lists(st.integers(0, 10_000), max_size=20),
-    st.lists(st.integers(1, 3), max_size=12),
+    st.just([]) | st.lists(st.integers(0, 10_000), max_size=20),
+    st.just([]) | st.lists(st.integers(1, 3), max_size=12),
+    st.booleans(),
     st.booleans(),
 )
 def test_chunks_taken_whole_count_as_those_that_are_parsed(
-    made: tuple[list[str], str], cuts: list[int], groups: list[int], keep: bool
+    made: tuple[list[str], str], cuts: list[int], groups: list[int], keep: bool, hold: bool
 ) -> None:
-    """As the loop reads: what ``take_chunks`` does not take goes through the parsers."""
+    """As the loop reads: chunks are laid aside and taken together, or by ``take_chunks``, and what
+    these do not take goes through the parsers.
+    """
     data = b"".join(
         b"%x\r\n%b\r\n" % (len(event), event)
         for text in made[0]
@@ -120,21 +132,41 @@ def test_chunks_taken_whole_count_as_those_that_are_parsed(
     ends = [at + 4 for at in range(len(data)) if data.startswith(b"\n\n\r\n", at)]
     edges = {0, len(data), *ends[:: (groups or [1])[0]]} | {cut % (len(data) + 1) for cut in cuts}
     reads = [data[a:b] for a, b in pairwise(sorted(edges))]
+
+    def parse(reply: ReplyParser, events: OpenAIEvents, pieces: list[bytes], read: Stamped) -> None:
+        for piece in reply.feed(read[1]):
+            pieces.append(piece)
+            events.feed(piece, read[0])
+
     found: list[tuple[OpenAIEvents, bytes]] = []
     for quick in (True, False):
         reply, events, pieces = ReplyParser(), OpenAIEvents(), list[bytes]()
-        reply.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        for moment, read in enumerate(reads, 1):
-            kept = pieces if keep or not quick else None
-            if quick and events.framed and reply.between_chunks:
+        reply.feed(CHUNKED)
+        kept = pieces if keep or not quick else None
+        held: list[Stamped] = []
+        for moment, read in enumerate([*reads, b""], 1):
+            framed = quick and events.framed and reply.between_chunks
+            short = framed and len(read) < events.short and read.endswith(events.ending)
+            if short and hold:
+                held.append((float(moment), read))
+                continue
+            if held:
+                before = len(pieces)
+                stamps = b"".join(struct.pack("@qq", 10, 13) for _ in held)  # with both line ends
+                together = [b"\n" + bytes(7) + b"\r" + bytes(7) + data for _, data in held]
+                moments = np.array([moment for moment, _ in held])
+                size = events.take_held(together, stamps, moments, kept)
+                assert kept is None or sum(map(len, pieces[before:])) == size
+                for one in held if not size else ():
+                    parse(reply, events, pieces, one)
+                held = []
+            if framed and events.framed and reply.between_chunks:
                 before = len(pieces)
                 if size := events.take_chunks(read, float(moment), kept):
                     assert kept is None or sum(map(len, pieces[before:])) == size
                     continue
                 assert len(pieces) == before
-            for piece in reply.feed(read):
-                pieces.append(piece)
-                events.feed(piece, float(moment))
+            parse(reply, events, pieces, (float(moment), read))
         found.append((events, b"".join(pieces)))
     (quick_one, quick_body), (slow_one, slow_body) = found
     assert quick_body == slow_body or not keep
@@ -142,6 +174,69 @@ def test_chunks_taken_whole_count_as_those_that_are_parsed(
         one, other = getattr(quick_one, name), getattr(slow_one, name)
         assert one == other or one != one != other != other, name
     assert quick_one.gaps == slow_one.gaps
+
+
+def on_the_wire(text: str) -> bytes:
+    """A chunk of an answer in an HTTP chunk."""
+    data = event(chunk(text))
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def framed() -> OpenAIEvents:
+    """Events that have seen a first token, at 1 s."""
+    events, reply = OpenAIEvents(), ReplyParser()
+    reply.feed(CHUNKED)
+    for length in range(1, 400):  # other answers have made their lines of sizes known
+        ReplyParser().feed(CHUNKED + b"%x\r\n" % length)
+    for piece in reply.feed(on_the_wire("first")):
+        events.feed(piece, 1.0)
+    assert events.framed
+    return events
+
+
+def hold(events: OpenAIEvents, reads: list[bytes], pieces: list[bytes] | None = None) -> int:
+    """Take ``reads`` that came at 2, 3, 4, … s together."""
+    stamps = b"\n\r" * 8 * len(reads)
+    moments = np.arange(2.0, 2.0 + len(reads))
+    return events.take_held([b"\n\r" * 8 + read for read in reads], stamps, moments, pieces)
+
+
+def test_chunks_laid_aside_are_taken_together() -> None:
+    texts = ["a", "b" * 130, "가나다", "\\n", "c"]  # with size lines of two and three digits
+    events, pieces = framed(), list[bytes]()
+    size = hold(events, [on_the_wire(text) for text in texts], pieces)
+    assert pieces == [event(chunk(text)) for text in texts]
+    assert size == sum(map(len, pieces))
+    assert (events.token_chunks, events.first, events.last) == (6, 1.0, 6.0)
+    assert events.gaps.tolist() == [1.0] * 5
+
+
+GOOD = on_the_wire("good")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        on_the_wire(""),
+        GOOD.replace(b"good", b"go\nd"),
+        GOOD.replace(b"good", b"go\rd"),
+        GOOD.replace(b"good", b"\nood"),
+        GOOD.replace(b'"good"', b'"",'),  # the text is empty, and something else stands there
+        GOOD.replace(b"choices", b"chances"),
+        b"1" + GOOD,  # longer than it says
+        b"zz" + GOOD[2:],
+        b"0" * 20 + GOOD,
+        GOOD.replace(b"\r\n", b"\n\n", 1),
+        GOOD[2:],
+    ],
+)
+def test_what_is_no_plain_chunk_is_not_taken_with_the_others(read: bytes) -> None:
+    events, pieces = framed(), list[bytes]()
+    before = (events.token_chunks, events.last, events.gaps.tolist())
+    for reads in ([read], [GOOD, read, GOOD]):
+        assert hold(events, reads, pieces) == 0
+    assert (events.token_chunks, events.last, events.gaps.tolist()) == before
+    assert pieces == []
 
 
 def test_each_token_has_its_moment() -> None:

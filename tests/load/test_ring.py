@@ -1,0 +1,243 @@
+"""What the kernel puts into the ring, against real sockets."""
+
+import contextlib
+import ctypes
+import errno
+import os
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from harness.load import ring as rings
+from harness.load.ring import (
+    AT_ONCE,
+    BUFFERS,
+    HEAD,
+    MORE,
+    MOST,
+    PIECE,
+    SHORT_OF_ROOM,
+    STAMP,
+    STAMPED,
+    STRIDE,
+    Entry,
+    Ring,
+    make_ring,
+)
+from harness.load.stamps import STAMP_SIZE, ask_for_stamps
+
+
+@pytest.fixture
+def ring() -> Iterator[Ring]:
+    made = make_ring()
+    if made is None:
+        pytest.skip("no io_uring here")
+    made.take()  # the end of the sockets that it was tried with
+    yield made
+    made.close()
+
+
+@contextlib.contextmanager
+def pairs(count: int) -> Iterator[list[tuple[socket.socket, socket.socket]]]:
+    """Connections over loopback: ours, which asks for stamps, and theirs."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=count))
+        made = []
+        for _ in range(count):
+            ours = stack.enter_context(socket.create_connection(listener.getsockname()))
+            ask_for_stamps(ours)
+            theirs = stack.enter_context(listener.accept()[0])
+            theirs.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            made.append((ours, theirs))
+        yield made
+
+
+def bytes_of(ring: Ring, entry: Entry) -> bytes:
+    _, result, flags = entry
+    at = (flags >> 16) * STRIDE
+    return ring.memory[at + HEAD : at + result]
+
+
+def everything(ring: Ring) -> list[tuple[int, bytes]]:
+    """All that comes, by number of the socket, until there is no more."""
+    found = []
+    while entries := ring.take():
+        found += [(entry[0], bytes_of(ring, entry)) for entry in entries if entry[1] > HEAD]
+        ring.give_back(entries)
+    return found
+
+
+def test_pieces_stand_by_themselves_with_their_stamps(ring: Ring) -> None:
+    with pairs(1) as [(ours, theirs)]:
+        time.sleep(0.01)  # the kernel begins to stamp a little after it is asked for the first time
+        ring.watch(ours.fileno(), 7)
+        sent = []
+        entries: list[Entry] = []
+        for word in (b"one", b"two", b"three"):
+            sent.append(time.time())
+            theirs.sendall(word)
+            entries += ring.take()
+            time.sleep(0.02)
+        assert [number for number, _, _ in entries] == [7, 7, 7]
+        assert [bytes_of(ring, entry) for entry in entries] == [b"one", b"two", b"three"]
+        for moment, (_, _, flags) in zip(sent, entries, strict=True):
+            at = (flags >> 16) * STRIDE
+            assert flags & MORE
+            assert ring.memory[at + STAMPED]
+            stamp = ring.memory[at + STAMP :][:STAMP_SIZE]
+            seconds, nanoseconds = struct.unpack("@qq", stamp)
+            assert -0.001 < seconds + nanoseconds / 1e9 - moment < 0.02
+
+
+def test_ends_and_breaks_are_told(ring: Ring) -> None:
+    with pairs(2) as [(ours, theirs), (others, broken)]:
+        ring.watch(ours.fileno(), 1)
+        ring.watch(others.fileno(), 2)
+        assert ring.take() == []
+        theirs.close()
+        broken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        broken.close()
+        (first, ended, some), (second, reset, more) = ring.take()
+        assert (first, ended, some & MORE) == (1, HEAD, 0)
+        assert (second, reset < 0, more & MORE) == (2, True, 0)
+
+
+def test_a_socket_that_is_shut_here_is_let_go(ring: Ring) -> None:
+    with pairs(1) as [(ours, theirs)]:
+        ring.watch(ours.fileno(), 1)
+        ring.take()
+        ours.shutdown(socket.SHUT_RDWR)
+        ours.close()
+        assert theirs.recv(10) == b""
+        [(number, result, flags)] = ring.take()
+        assert (number, result, flags & MORE) == (1, HEAD, 0)
+
+
+def test_large_things_come_in_several_pieces(ring: Ring) -> None:
+    data = os.urandom(3 * PIECE + 5)
+    with pairs(1) as [(ours, theirs)]:
+        ring.watch(ours.fileno(), 1)
+        sender = threading.Thread(target=theirs.sendall, args=(data,))
+        sender.start()
+        found = b""
+        until = time.monotonic() + 10
+        while len(found) < len(data) and time.monotonic() < until:
+            found += b"".join(piece for _, piece in everything(ring))
+        sender.join()
+    assert found == data
+
+
+def test_memory_and_queue_are_used_again_and_again(ring: Ring) -> None:
+    rounds = 5 * BUFFERS // 16  # round the queue too, which is four times as long
+    with pairs(16) as made:
+        for number, (ours, _) in enumerate(made):
+            ring.watch(ours.fileno(), number)
+        for turn in range(rounds):
+            for number, (_, theirs) in enumerate(made):
+                theirs.sendall(b"%d %d" % (turn, number))
+            assert everything(ring) == [(n, b"%d %d" % (turn, n)) for n in range(16)]
+
+
+def test_without_room_nothing_is_lost(ring: Ring) -> None:
+    """All memory is taken and not given back; the sockets are watched again."""
+    with pairs(1) as [(ours, theirs)]:
+        ring.watch(ours.fileno(), 1)
+        held: list[list[Entry]] = []
+        for number in range(BUFFERS + 2):
+            theirs.sendall(b"%5d" % number)
+            held.append(ring.take())
+        ends = [entry for entries in held for entry in entries if not entry[2] & MORE]
+        assert [result for _, result, _ in ends] == [SHORT_OF_ROOM]
+        before = b"".join(bytes_of(ring, e) for entries in held for e in entries if e[1] > HEAD)
+        for entries in held:
+            ring.give_back(entries)
+        ring.watch(ours.fileno(), 1)
+        after = b"".join(piece for _, piece in everything(ring))
+    assert before + after == b"".join(b"%5d" % number for number in range(BUFFERS + 2))
+
+
+def test_those_that_had_something_first_are_received_from_first(ring: Ring) -> None:
+    count = 2 * AT_ONCE + 5
+    with pairs(count) as made:
+        for number, (ours, _) in enumerate(made):
+            ring.watch(ours.fileno(), number)
+        ring.take()
+        for _, theirs in made:
+            theirs.sendall(b"a")
+        first = ring.take()
+        assert [number for number, _, _ in first] == list(range(AT_ONCE))
+        for _, theirs in made:
+            theirs.sendall(b"b")
+        ring.give_back(first)
+        # The others were not received from in between, so theirs came together.
+        rest = everything(ring)
+        assert rest[: count - AT_ONCE] == [(number, b"ab") for number in range(AT_ONCE, count)]
+        assert rest[count - AT_ONCE :] == [(number, b"b") for number in range(AT_ONCE)]
+
+
+def test_all_can_be_received_before_the_first_is_taken(ring: Ring) -> None:
+    count = 2 * AT_ONCE + 5
+    with pairs(count) as made:
+        for number, (ours, _) in enumerate(made):
+            ring.watch(ours.fileno(), number)
+        ring.take()
+        for word in (b"a", b"b"):
+            for _, theirs in made:
+                theirs.sendall(word)
+            first = ring.take(all_of_it=True) if word == b"a" else []
+            assert len(first) in (0, MOST)
+            found = [(number, b"a") for number, _, _ in first]
+            ring.give_back(first)
+            if word == b"b":
+                assert everything(ring) == [
+                    *((number, b"a") for number in range(MOST, count)),
+                    *((number, b"b") for number in range(count)),
+                ]
+            else:
+                assert found == [(number, b"a") for number in range(MOST)]
+
+
+def test_a_signal_does_not_disturb(ring: Ring, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that is interrupted, as by Ctrl-C, is made again; any other failure is told."""
+    call = rings._syscall
+    codes = [errno.EINTR, errno.EINTR]
+
+    def interrupted(*arguments: object) -> int:
+        if not codes:
+            return int(call(*arguments))
+        ctypes.set_errno(codes.pop())
+        return -1
+
+    monkeypatch.setattr(rings, "_syscall", interrupted)
+    with pairs(1) as [(ours, theirs)]:
+        ring.watch(ours.fileno(), 1)
+        theirs.sendall(b"x")
+        assert everything(ring) == [(1, b"x")]
+        codes.append(errno.EBADF)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            ring.take()
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"), [("platform.machine", lambda: "aarch64"), ("Ring", None)]
+)
+def test_where_it_is_forbidden_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, attribute: str, value: object
+) -> None:
+    def forbidden() -> Ring:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(f"harness.load.ring.{attribute}", value or forbidden)
+    assert make_ring() is None
+
+
+def test_a_kernel_that_cannot_receive_on_and_on_gives_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One before 6.0 knows the call, and says that the request is invalid."""
+    opened = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(rings, "_MULTISHOT", 1 << 9)
+    assert make_ring() is None
+    assert len(os.listdir("/proc/self/fd")) == opened
