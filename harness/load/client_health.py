@@ -26,6 +26,8 @@ class ClientHealth:
     loop_lag: npt.NDArray[np.float32]
     """For each 10 ms of the run with any traffic, the longest time for which the loop did not look
     at its sockets: what may have come late to its stamp by as much."""
+    io_uring: bool
+    """Chunks of streams were received through ``ring``; else sockets were read one by one."""
     unstamped: int
     """Reads whose bytes bore no stamp of the kernel's, and so have that of this process."""
     merged: int
@@ -115,6 +117,7 @@ class Watch:
         connections_opened: int,
         retried: int,
         fd_limit: int,
+        io_uring: bool,
         unstamped: int,
         merged: int,
         first_merged: int,
@@ -125,6 +128,7 @@ class Watch:
             cpu_s=time.process_time() - self._cpu,
             wall_s=time.perf_counter() - self._wall,
             loop_lag=np.frombuffer(self.lag, np.float32),
+            io_uring=io_uring,
             unstamped=unstamped,
             merged=merged,
             first_merged=first_merged,

@@ -14,6 +14,7 @@ from harness.load.stamps import STAMP_SIZE, KernelClock, moments_of
 from harness.load.tls import Received
 
 HELD = 64  # chunks that are laid aside at most
+FEW = 8  # of which fewer are taken one by one
 LATE_S = 0.002  # chunks found together after as long may have come apart
 
 END: Received = (b"", [], 0, None)
@@ -90,17 +91,24 @@ class Intake:
         held, connection.held = connection.held, []
         events = connection.events
         assert events is not None
-        stamps = b"".join([piece[:STAMP_SIZE] for piece in held])
-        moments = moments_of(stamps, self.kernel.ahead, connection.latest, now)
-        connection.latest = float(moments[-1])
-        if size := events.take_held(held, stamps, moments, connection.pieces):
-            connection.size += size
-            return
-        for piece, came in zip(held, moments.tolist(), strict=True):
+        if len(held) >= FEW:
+            stamps = b"".join([piece[:STAMP_SIZE] for piece in held])
+            moments = moments_of(stamps, self.kernel.ahead, connection.latest, now)
+            if size := events.take_held(held, stamps, moments, connection.pieces):
+                connection.latest = float(moments[-1])
+                connection.size += size
+                return
+        for piece in held:
             if connection.index < 0:  # bytes after the end
                 self._close(connection)
                 return
-            self._parse(connection, piece[STAMP_SIZE:], came)
+            came = min(max(self.kernel.moment(piece[:STAMP_SIZE]), connection.latest), now)
+            connection.latest = came
+            data = piece[STAMP_SIZE:]
+            if connection.framed and (size := events.take_chunks(data, came, connection.pieces)):
+                connection.size += size
+            else:
+                self._parse(connection, data, came)
 
     def _parse(self, connection: Connection, data: bytes, came: float) -> None:
         """Take bytes of an answer that came at one moment."""

@@ -45,10 +45,6 @@ MANY = 32  # streams in flight from which on chunks are read together
 APART_S = 0.001  # the least time between two looks at many streams
 TOGETHER = 32  # sockets that are read one after another
 BATCHES = 64  # that are taken of the ring in one turn
-# When chunks wait for longer to be taken, the kernel first receives what else has come, so that no
-# two of a stream come together. It costs time: who is behind for longer has none.
-BEHIND_S = 0.003
-SATURATED_S = 0.05
 WAITED_S = 0.0002  # a poll that takes as long found nothing when it began
 
 _OK = Failure.NONE
@@ -93,7 +89,6 @@ class Loop:
         self._finished = self._failed = self._retried = 0
         self._shown = self._shown_lag = 0
         self._taken_all = True  # nothing that had come was left in the last turn
-        self._taken_at = 0.0  # when that was so for the last time
         self._intake = Intake(self._finish, self._broken, self._pool.close)
 
     def open_ahead(self, stop: threading.Event) -> None:
@@ -172,6 +167,7 @@ class Loop:
             connections_opened=self._pool.opened,
             retried=self._retried,
             fd_limit=self._fd_limit,
+            io_uring=self._ring is not None,
             unstamped=intake.unstamped,
             merged=intake.merged,
             first_merged=intake.first_merged,
@@ -239,9 +235,9 @@ class Loop:
         """``_turn`` for what the ring receives."""
         pacer, intake, memory = self._pacer, self._intake, ring.memory
         connections = self._pool.by_number
-        self._taken_all = behind = False
+        self._taken_all = False
         for _ in range(BATCHES):
-            entries = ring.take(behind)
+            entries = ring.take()
             reads: list[tuple[Connection, Received]] = []
             newest, short_of_room = b"", False
             for number, result, flags in entries:
@@ -282,13 +278,12 @@ class Loop:
             if short_of_room:
                 continue
             if len(entries) < AT_ONCE:
-                self._taken_all, self._taken_at = True, now
+                self._taken_all = True
                 break
             if newest:
-                came = intake.kernel.moment(newest[:STAMP_SIZE])
                 # Sockets come in the order in which they had something.
+                came = intake.kernel.moment(newest[:STAMP_SIZE])
                 intake.looked = max(intake.looked, came)
-                behind = now - came > BEHIND_S and now - self._taken_at < SATURATED_S
 
     def _advance(self, connection: Connection) -> None:
         """Go on opening a connection."""

@@ -89,20 +89,16 @@ class Ring:
         self._words[self._request_tail] = (at + 1) & _MASK
         self._unsubmitted += 1
 
-    def take(self, all_of_it: bool = False) -> list[Entry]:
+    def take(self) -> list[Entry]:
         """What came first and was not taken yet, in order, ``MOST`` at a time.
 
-        Before that the kernel receives from ``AT_ONCE`` sockets, those that had something first;
-        with ``all_of_it`` from all. So fewer entries than ``AT_ONCE`` are all that there are.
+        Before that the kernel receives from ``AT_ONCE`` sockets, those that had something first, so
+        that fewer entries are all that there are. What comes to the others meanwhile joins what
+        they have: who is late gets less to do, and catches up.
         """
+        self._work()
         words = self._words
-        while True:
-            before = words[self._tail]
-            self._work()
-            tail = words[self._tail]
-            if not all_of_it or (tail - before) & _MASK < AT_ONCE:
-                break
-        head = words[self._head]
+        head, tail = words[self._head], words[self._tail]
         if head == tail:
             return []
         count = min((tail - head) & _MASK, MOST)

@@ -14,6 +14,7 @@ def figures(watch: Watch) -> tuple[list[float], tuple[float, ...]]:
         connections_opened=1,
         retried=0,
         fd_limit=100,
+        io_uring=False,
         unstamped=0,
         merged=0,
         first_merged=0,

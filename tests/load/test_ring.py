@@ -18,7 +18,6 @@ from harness.load.ring import (
     BUFFERS,
     HEAD,
     MORE,
-    MOST,
     PIECE,
     SHORT_OF_ROOM,
     STAMP,
@@ -177,28 +176,6 @@ def test_those_that_had_something_first_are_received_from_first(ring: Ring) -> N
         rest = everything(ring)
         assert rest[: count - AT_ONCE] == [(number, b"ab") for number in range(AT_ONCE, count)]
         assert rest[count - AT_ONCE :] == [(number, b"b") for number in range(AT_ONCE)]
-
-
-def test_all_can_be_received_before_the_first_is_taken(ring: Ring) -> None:
-    count = 2 * AT_ONCE + 5
-    with pairs(count) as made:
-        for number, (ours, _) in enumerate(made):
-            ring.watch(ours.fileno(), number)
-        ring.take()
-        for word in (b"a", b"b"):
-            for _, theirs in made:
-                theirs.sendall(word)
-            first = ring.take(all_of_it=True) if word == b"a" else []
-            assert len(first) in (0, MOST)
-            found = [(number, b"a") for number, _, _ in first]
-            ring.give_back(first)
-            if word == b"b":
-                assert everything(ring) == [
-                    *((number, b"a") for number in range(MOST, count)),
-                    *((number, b"b") for number in range(count)),
-                ]
-            else:
-                assert found == [(number, b"a") for number in range(MOST)]
 
 
 def test_a_signal_does_not_disturb(ring: Ring, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,8 +57,9 @@ def answers(draw: st.DrawFn) -> tuple[list[str], str]:
     )
     chunks = [chunk(role="assistant", content="", spaced=spaced)] if draw(st.booleans()) else []
     plain = draw(st.booleans())
-    usual = st.lists(st.text(min_size=1, max_size=12), min_size=4, max_size=12)
-    for content in draw(usual if plain else st.lists(texts, max_size=8)):
+    usual = st.text(min_size=1, max_size=12)
+    contents = st.lists(usual, min_size=4, max_size=12) if plain else st.lists(texts, max_size=8)
+    for content in draw(contents):
         style = 4 if plain else draw(st.integers(0, 4))
         if style == 0:
             chunks.append(chunk(content, role="assistant", spaced=spaced))

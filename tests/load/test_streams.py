@@ -28,7 +28,7 @@ from tests.load.raw_server import (
 
 
 @pytest.fixture(params=["ring", "recvmsg"], autouse=True)
-def receiving(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def receiving(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways, where the kernel allows the first."""
     if request.param == "recvmsg":
         monkeypatch.setattr(loop, "make_ring", lambda: None)
@@ -36,6 +36,7 @@ def receiving(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         pytest.skip("no io_uring here")
     else:
         ring.close()
+    return str(request.param)
 
 
 def token(text: str) -> bytes:
@@ -169,7 +170,7 @@ def test_chunks_that_come_together_while_others_have_the_processor_may_not_be(
     assert result.client.merged == 4
 
 
-def test_many_streams_are_read_together_and_none_is_lost() -> None:
+def test_many_streams_are_read_together_and_none_is_lost(receiving: str) -> None:
     def stream(peer: Peer) -> None:
         while peer.request():
             peer.send(STREAM_HEAD)
@@ -182,6 +183,7 @@ def test_many_streams_are_read_together_and_none_is_lost() -> None:
         result = drive(port, users=40, requests=120, stream="openai")
     assert failures(result) == ["none"] * 120
     assert result.columns.token_chunks.tolist() == [5] * 120
+    assert result.client.io_uring == (receiving == "ring")
 
 
 def test_long_answers_are_kept_as_they_came(tmp_path: Path) -> None:
