@@ -86,32 +86,66 @@ class Intake:
             else:
                 self._ended(connection, now)
 
+    def doubt(self, connection: Connection) -> None:
+        """The latest of the reads that were laid aside may have several chunks."""
+        held = connection.held
+        if self._late(self.kernel.moment(held[-1][:STAMP_SIZE])):
+            connection.doubtful.append(len(held) - 1)
+
     def settle(self, connection: Connection, now: float) -> None:
         """Take the chunks that were laid aside until ``now``."""
         held, connection.held = connection.held, []
+        doubtful, connection.doubtful = connection.doubtful, []
+        if len(held) >= FEW and self._settle_together(connection, held, doubtful, now):
+            return
         events = connection.events
         assert events is not None
-        if len(held) >= FEW:
-            stamps = b"".join([piece[:STAMP_SIZE] for piece in held])
-            moments = moments_of(stamps, self.kernel.ahead, connection.latest, now)
-            if size := events.take_held(held, stamps, moments, connection.pieces):
-                connection.latest = float(moments[-1])
-                connection.size += size
-                return
-        for piece in held:
+        for place, piece in enumerate(held):
             if connection.index < 0:  # bytes after the end
                 self._close(connection)
                 return
             came = min(max(self.kernel.moment(piece[:STAMP_SIZE]), connection.latest), now)
             connection.latest = came
-            data = piece[STAMP_SIZE:]
+            data, before = piece[STAMP_SIZE:], events.token_chunks
             if connection.framed and (size := events.take_chunks(data, came, connection.pieces)):
                 connection.size += size
+                if place in doubtful:
+                    self.merged += events.token_chunks - before - 1
             else:
-                self._parse(connection, data, came)
+                self._parse(connection, data, came, place in doubtful)
 
-    def _parse(self, connection: Connection, data: bytes, came: float) -> None:
-        """Take bytes of an answer that came at one moment."""
+    def _settle_together(
+        self, connection: Connection, held: list[bytes], doubtful: list[int], now: float
+    ) -> bool:
+        """``settle`` in a few steps; False when it cannot be done so, and nothing was."""
+        events = connection.events
+        assert events is not None
+        merged = 0
+        if max(map(len, held)) >= connection.long:
+            ending, single = events.ending, list[bytes]()
+            for place, piece in enumerate(held):
+                stamp = piece[:STAMP_SIZE]
+                *chunks, _ = piece[STAMP_SIZE:].split(ending)
+                single += [stamp + chunk + ending for chunk in chunks]
+                if place in doubtful:
+                    merged += len(chunks) - 1
+            held = single
+        stamps = b"".join([piece[:STAMP_SIZE] for piece in held])
+        moments = moments_of(stamps, self.kernel.ahead, connection.latest, now)
+        size = events.take_held(held, stamps, moments, connection.pieces)
+        if not size:
+            return False
+        connection.latest = float(moments[-1])
+        connection.size += size
+        self.merged += merged
+        return True
+
+    def _parse(
+        self, connection: Connection, data: bytes, came: float, late: bool | None = None
+    ) -> None:
+        """Take bytes of an answer that came at one moment. ``late``: see ``_late``, which is asked
+        when this is None.
+        """
         reply, events = connection.reply, connection.events
         if connection.first_byte is NAN:
             connection.first_byte = came
@@ -130,7 +164,7 @@ class Intake:
         if events is not None:
             # All but what came last has lost its moment, an event without a token among it too.
             lost = events.token_chunks - before - (not events.bare)
-            if lost > 0 and self._late(came):
+            if lost > 0 and (self._late(came) if late is None else late):
                 self.merged += lost
                 self.first_merged += before == 0
             connection.look_for_chunks()

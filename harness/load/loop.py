@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 
 from harness.load.client_health import ClientHealth, Watch, raise_fd_limit
 from harness.load.columns import NAN, NEW_CONNECTION, RETRIED, Failure, Recorder
-from harness.load.connection import RECEIVE, Connection
+from harness.load.connection import NOTHING, RECEIVE, Connection
 from harness.load.glance import Glance
 from harness.load.intake import BROKEN, END, HELD, Intake
 from harness.load.pacing import NEVER, ClosedLoop, OpenLoop, make_pacer
@@ -187,7 +187,7 @@ class Loop:
         Some are read before the first of them is dealt with: going to and fro between the system's
         code and this for each costs a sixth more, since neither then stays in the caches.
         """
-        pacer, advance, connections = self._pacer, self._advance, self._pool.by_fd
+        pacer, intake, connections = self._pacer, self._intake, self._pool.by_fd
         encrypted = self._target.tls is not None
         for start in range(0, len(ready), TOGETHER):
             reads: list[tuple[Connection, Received]] = []
@@ -196,7 +196,7 @@ class Loop:
                 if connection is None:
                     continue  # closed since the poll
                 if connection.state != "ready":
-                    advance(connection)
+                    self._advance(connection)
                     continue
                 if self._ring is not None:
                     if connection.unsent is not None:
@@ -205,11 +205,14 @@ class Loop:
                 try:
                     read = connection.receive(RECEIVE, ROOM)
                     data, stamps, _, _ = read
-                    if len(data) < connection.short and data.endswith(connection.ending) and stamps:
+                    if stamps and data.endswith(connection.ending):
+                        piece = stamps[0][2] + data
                         held = connection.held
-                        held.append(stamps[0][2] + data)
+                        held.append(piece)
+                        if len(piece) >= connection.long:
+                            intake.doubt(connection)
                         if len(held) == HELD:
-                            self._intake.settle(connection, _clock())
+                            intake.settle(connection, _clock())
                         if not encrypted:
                             continue
                     else:
@@ -224,7 +227,7 @@ class Loop:
             now = _clock()
             if pacer.due <= now:
                 self._issue_due(now)
-            self._intake.take(reads, now)
+            intake.take(reads, now)
             now = _clock()
             if pacer.due <= now:
                 self._issue_due(now)
@@ -247,15 +250,17 @@ class Loop:
                 if result > HEAD:
                     at = (flags >> 16) * STRIDE
                     piece, stamped = memory[at + STAMP : at + result], memory[at + STAMPED]
-                    whole = result < connection.short + HEAD and piece.endswith(connection.ending)
-                    if whole and stamped:
+                    if stamped and piece.endswith(connection.ending):
                         held = connection.held
                         held.append(piece)
-                        newest = piece
+                        if len(piece) < connection.long:
+                            newest = piece
+                        else:
+                            intake.doubt(connection)
                         if len(held) == HELD:
                             intake.settle(connection, _clock())
                     else:
-                        connection.short = 0  # what follows must wait for this
+                        connection.ending = NOTHING  # what follows must wait for this
                         stamps = [(0, 0, piece[:STAMP_SIZE])] if stamped else []
                         reads.append((connection, (piece[STAMP_SIZE:], stamps, 0, None)))
                 elif result == SHORT_OF_ROOM:
@@ -386,7 +391,7 @@ class Loop:
             heappush(self._free, now)
         if failure is not _OK:
             self._failed += 1
-        connection.framed, connection.short = False, 0
+        connection.framed, connection.ending = False, NOTHING
         if reply.keep and connection.unsent is None:
             connection.index = -1
             self._pool.idle.append(connection)

@@ -57,6 +57,7 @@ def answers(draw: st.DrawFn) -> tuple[list[str], str]:
     )
     chunks = [chunk(role="assistant", content="", spaced=spaced)] if draw(st.booleans()) else []
     plain = draw(st.booleans())
+    contents: st.SearchStrategy[list[str | None]]
     usual = st.text(min_size=1, max_size=12)
     contents = st.lists(usual, min_size=4, max_size=12) if plain else st.lists(texts, max_size=8)
     for content in draw(contents):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.load import loop
+from harness.load import intake, loop
 from harness.load.client_health import RunQueue
 from harness.load.intake import HELD, LATE_S
 from harness.load.ring import make_ring
@@ -125,6 +125,38 @@ def test_chunks_that_are_read_together_are_counted_when_the_loop_was_late() -> N
     assert result.columns.gaps.tolist() == [0.0, 0.0]  # only the last one's moment is known
 
 
+def test_chunks_laid_aside_among_which_some_were_read_together() -> None:
+    late = Late()
+
+    def stream(peer: Peer) -> None:
+        peer.request()
+        peer.send(STREAM_HEAD)
+        for _ in range(10):
+            time.sleep(0.003)
+            peer.send(chunked(TOKEN))
+        time.sleep(0.1)  # until the client's first look at its progress
+        for _ in range(6):
+            time.sleep(0.01)
+            peer.send(chunked(TOKEN))
+        late.released.set()
+        time.sleep(0.02)
+        peer.send(chunked(TOKEN))
+        time.sleep(0.02)
+        peer.send(chunked(DONE) + END)
+        peer.request()
+
+    with serve(stream) as port:
+        result = drive(port, offsets=[0.0], stream="openai", progress=late)
+    gaps = result.columns.gaps
+    assert failures(result) == ["none"]
+    assert result.columns.token_chunks.tolist() == [17]
+    assert (result.client.merged, result.client.first_merged) == (5, 0)
+    assert gaps[10:15].tolist() == [0.0] * 5  # only the last one's moment is known
+    assert gaps[9] > 0.14
+    assert gaps[15] > 0.01
+    assert gaps[:9].min() > 0.001
+
+
 def test_a_token_that_waits_until_the_end_of_its_stream_has_lost_its_moment() -> None:
     late = Late()
 
@@ -144,7 +176,9 @@ def test_a_token_that_waits_until_the_end_of_its_stream_has_lost_its_moment() ->
 
 
 def test_chunks_that_come_together_are_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RunQueue, "waited_s", lambda _: 0.0)  # however busy this machine is
+    # However busy this machine is.
+    monkeypatch.setattr(RunQueue, "waited_s", lambda _: 0.0)
+    monkeypatch.setattr(intake, "LATE_S", 1.0)
 
     def stream(peer: Peer) -> None:
         peer.request()
