@@ -1,10 +1,10 @@
 """The loop that sends requests when they are due and reads answers as they come.
 
-One thread over the system's poll: sockets that are ready are read some at a time, and the schedule
-is looked at in between. That keeps requests on time in the midst of many streams, which the turns
-of a general event loop do not. What comes is stamped by the kernel, so that answers which wait here
-to be read look no slower, and the poll need not be asked about each by itself. Over 300 lines: the
-hot path is one thing.
+One thread over the system's poll: sockets that are ready are read some at a time, streams through a
+ring that they share with the kernel, and the schedule is looked at in between. That keeps requests
+on time in the midst of many streams, which the turns of a general event loop do not. What comes is
+stamped by the kernel, so that answers which wait here to be read look no slower, and the poll need
+not be asked about each by itself. Over 300 lines: the hot path is one thing.
 """
 
 import threading
@@ -121,6 +121,8 @@ class Loop:
         while pacer.due != NEVER or self._in_flight:
             full = self._waits and self._in_flight >= self._most
             wake = tick if full else min(pacer.due, tick)
+            if not self._taken_all:
+                wake = now
             if together and self._in_flight >= MANY and now < (look := woke + APART_S) < wake:
                 time.sleep(look - now)
                 now = _clock()
