@@ -32,6 +32,14 @@ def progress(summary: Summary) -> tuple[int, int] | None:
     return None if planned is None or recorded >= planned else (recorded, planned)
 
 
+def caption(summary: Summary, words: Words) -> str:
+    """How the table of figures is to be read; of one pipeline nothing is compared."""
+    parts = [words("table.interval_mark")]
+    if len(summary["pipelines"]) > 1:
+        parts.append(words("table.change_mark", baseline=summary["run"]["baseline"]))
+    return " ".join([*parts, words("table.missing_mark")])
+
+
 def minute(stamp: str) -> str:
     """``2026-11-22T20:33:50.688+00:00`` → ``2026-11-22 20:33 UTC``."""
     try:

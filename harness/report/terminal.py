@@ -69,8 +69,9 @@ def _head(
     summary: Summary, folder: Path, words: Words, columns: int, style: Style
 ) -> Iterator[str]:
     run, config = summary["run"], summary["run"]["config"]
+    baseline = run["baseline"] if candidates(summary) else None
     names = [
-        f"{plain(arm)} ({words('label.baseline')})" if arm == run["baseline"] else plain(arm)
+        f"{plain(arm)} ({words('label.baseline')})" if arm == baseline else plain(arm)
         for arm in summary["pipelines"]
     ]
     for line in wrap(f"{words('terminal.title')}: {', '.join(names)}", columns, "    "):
@@ -90,7 +91,9 @@ def _head(
         concurrency=config["concurrency"],
         seed=config["seed"],
     )
-    marks = words("terminal.intervals", baseline=plain(run["baseline"]))
+    marks = words("terminal.intervals")
+    if baseline is not None:
+        marks += f" · {words('terminal.changes', baseline=plain(baseline))}"
     for text in (shape, how, marks):
         for line in wrap(style.plain(text), columns, "    "):
             yield style.dim(line)

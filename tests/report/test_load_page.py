@@ -13,14 +13,18 @@ from harness.demo.recorded import rows
 from harness.load import intervals
 from harness.report.figures.tail import tail_curve
 from harness.report.html import page
+from harness.report.layout import Style
 from harness.report.load import load_lines
 from harness.report.markdown import run_markdown
 from harness.report.publish import summary_of
+from harness.report.terminal import lines
 from harness.report.words import LANGS, Lang, Words
 from harness.summary import unbounded
 from harness.validity import LOAD
+from tests.report.build import whole
 from tests.report.pages import load_run
 
+AT_THE_END = ("figures", "failures", "environment", "reproduce")
 ALIKE = "effective n < 72"
 
 
@@ -98,3 +102,42 @@ def test_the_tail_of_a_load_allows_for_queues() -> None:
     assert known is not None
     np.testing.assert_array_equal(plain.values, known.values)
     assert known.hi[0] - known.lo[0] > 1.5 * (plain.hi[0] - plain.lo[0])
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_a_load_compares_nothing_and_stands_in_the_contents(folder: Path, lang: Lang) -> None:
+    text = page(*summary_of(folder), lang)
+    words = Words(lang)
+    assert contents(text) == [
+        ("#result", words("heading.conclusion")),
+        ("#validity", words("heading.validity")),
+        ("#load", words("heading.load")),
+        ("#answers", words("heading.answers")),
+        *((f"#{name}", words(f"heading.{name}")) for name in AT_THE_END),
+    ]
+    answers = text[text.index('id="answers"') : text.index('id="figures"')]
+    assert words("label.baseline") not in answers
+    assert "response_time_s" not in answers, "the load's own section has the times"
+    assert words("group.success") in answers
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_a_run_of_one_pipeline_compares_nothing(tmp_path: Path, lang: Lang) -> None:
+    whole(tmp_path / "run", arms=("async",))
+    _, summary = summary_of(tmp_path / "run")
+    words = Words(lang)
+    text = page(*summary_of(tmp_path / "run"), lang)
+    assert ("#measured", words("heading.measured")) in contents(text)
+    assert 'id="comparison"' not in text
+    printed = "\n".join(lines(summary, tmp_path, words, 100, Style(False, marks=True)))
+    for said in (text, printed, run_markdown(summary, tmp_path, words)):
+        assert not re.search(rf"(· |\(){words('label.baseline')}\b", said)
+        assert words("terminal.changes", baseline="async") not in said
+        assert words("table.change_mark", baseline="async") not in said
+
+
+def contents(text: str) -> list[tuple[str, str]]:
+    """Where the links at the top lead, and what they say; each leads somewhere."""
+    found = re.findall(r'<a href="([^"]+)">([^<]+)</a>', text[: text.index("</nav>")])
+    assert all(f'id="{place.removeprefix("#")}"' in text for place, _ in found)
+    return found
