@@ -19,6 +19,7 @@ from harness.report.facts import (
     progress,
     simulated_label,
     unheld,
+    workload,
 )
 from harness.report.layout import Style, wrap
 from harness.report.textable import Notes, lay_out
@@ -87,7 +88,7 @@ def _head(
     how = words(
         "terminal.how",
         provider=plain(config["provider"]) + (f" ({label})" if label else ""),
-        workload=config["workload"],
+        workload=workload(config["workload"], words),
         concurrency=config["concurrency"],
         seed=config["seed"],
     )
