@@ -113,7 +113,8 @@ def lines(found: Listing, width: int | None) -> Iterator[str]:
     yield f"{found.total} trials{': ' if by_outcome else ''}{by_outcome}"
     if left := found.total - len(found.shown):
         which = "some of each kind of failure" if found.failed else "the first ones"
-        yield (
-            f"{len(found.shown)} are shown ({which}), {left} are not; "
-            "--outcome wrong,error shows only those, --all shows every one"
-        )
+        hint = "--all shows every one"
+        if found.failed and found.counts["ok"]:
+            failed = ",".join(name for name in OUTCOMES if name != "ok" and found.counts[name])
+            hint = f"--outcome {failed} shows only the failed ones, {hint}"
+        yield f"{len(found.shown)} are shown ({which}), {left} are not; {hint}"
