@@ -1,6 +1,7 @@
 """Each figure with its title, what it shows, and its data as a table."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from harness.report.markup import Html
 from harness.report.more_exhibits import over_time, pairs
 from harness.report.scene import Scene
 from harness.report.table import Cell, Figure, bounds, change, measured, pointer
-from harness.stats.estimate import quantile
+from harness.stats.estimate import Estimate, quantile
 from harness.stats.sample import Floats, sample
 
 MOST_TIMELINE_ROWS = 200
@@ -119,7 +120,7 @@ class Exhibits(Scene):
     def tail(self) -> Html:
         words = self.words
         samples = {arm: sample(self.trials, arm).values for arm in self.arms}
-        bounded = quantile
+        bounded: Callable[[Floats, float], Estimate] = quantile
         if "load" in self.summary:
             samples, bounded = {arm: self._in_order() for arm in self.arms}, intervals.quantile
         most = max((values.size for values in samples.values()), default=0)
