@@ -1,6 +1,9 @@
 """``harness show``: rows that line up, everything about one trial, and no harm from its text."""
 
+import io
 import json
+import sys
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -172,6 +175,29 @@ def test_every_trial_of_a_long_run(tmp_path: Path, show: Show) -> None:
     assert len(rows) == 113
     assert total == "113 trials: ok 60, wrong 45, error 8"
     assert len(json.loads(show(run, "--json"))["trials"]) == 113
+
+
+@pytest.mark.parametrize("option", ["--all", "--json"])
+def test_memory_need_not_hold_a_long_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    lost = CallError("timeout", "too slow " * 400)
+    made = [named(f"late/{i}", outcome="error", error=lost) for i in range(300)]
+    run = make(tmp_path, dict.fromkeys(made, ()))
+    size = (tmp_path / "records.jsonl").stat().st_size
+    monkeypatch.setattr("harness.trials.CHUNK", 10)
+    printed = io.StringIO()
+    monkeypatch.setattr(printed, "write", len)
+    monkeypatch.setattr(sys, "stdout", printed)
+    main(["show", run, option])  # what is imported late, and tables of characters
+    tracemalloc.start()
+    try:
+        assert main(["show", run, option]) == OK
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert size > 1_000_000
+    assert peak < size / 2, "read whole, it takes several times its size"
 
 
 def test_chosen_outcomes_of_a_long_run(tmp_path: Path, show: Show) -> None:
