@@ -132,7 +132,9 @@ def value(
     *,
     target: float | None = None,
 ) -> Estimate:
-    """One arm by itself, in the estimand's own unit. Geometric means have the mean's estimate."""
+    """One arm by itself, in the estimand's own unit; no time, rate or resource is below 0, nor is a
+    bound. Geometric means have the mean's estimate.
+    """
     if estimand == "success":
         right = sm.successes(records, arm)
         return estimate.proportion(right.k, right.n, confidence)
@@ -141,14 +143,14 @@ def value(
         return estimate.quantile(times, 0.5 if estimand.endswith("50") else 0.95, confidence)
     if estimand in TRIALWISE:
         sample = sm.sample(records, arm)
-        return estimate.mean(compare.by_group(sample.values, sample.blocks), confidence)
+        means = compare.by_group(sample.values, sample.blocks)
+        return estimate.mean(means, confidence, least=0.0)
     if estimand in BLOCKWISE:
         measure = cast(sm.BlockMeasure, estimand)
-        return estimate.mean(
-            sm.block_values(records, arm, measure, target=target).values, confidence
-        )
+        values = sm.block_values(records, arm, measure, target=target).values
+        return estimate.mean(values, confidence, least=0.0)
     used = resource(blocks, arm, cast(Resource, estimand))
-    return estimate.mean([used[i] for i in sorted(used)], confidence)
+    return estimate.mean([used[i] for i in sorted(used)], confidence, least=0.0)
 
 
 def gain(

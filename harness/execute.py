@@ -23,7 +23,7 @@ from harness.providers import Provider, ProviderSettings, make_provider
 from harness.records import TrialRecord
 from harness.runner import run_blocks, trial_id
 from harness.scenario import Scenario
-from harness.store import RunWriter, read_run
+from harness.store import RunWriter, each_record
 from harness.trial import Arm
 from harness.workload import Block, Workload
 
@@ -154,7 +154,7 @@ def recorded(folder: Path) -> tuple[set[str], Counter[str]]:
     """Trials that are done, and how often each was cancelled (by its plain id)."""
     finished: set[str] = set()
     cancelled: Counter[str] = Counter()
-    for trial in read_run(folder).records:
+    for trial in each_record(folder):
         if trial.outcome == "cancelled":
             cancelled[trial_id(trial.scenario, trial.pipeline, trial.repeat)] += 1
         else:

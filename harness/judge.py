@@ -170,7 +170,7 @@ def judge(claim: Claim, arms: Arms, data: Data, g: float | None = None) -> Resul
 
 def judge_startups(claim: Claim, seconds: Sequence[float]) -> Result:
     """The verdict on launches of the service. No gate applies: nothing is timed in here."""
-    found = estimate.mean(seconds, claim.file.confidence)
+    found = estimate.mean(seconds, claim.file.confidence, least=0.0)
     return _result(claim, found, (), len(seconds), 1.0)
 
 

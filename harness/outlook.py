@@ -40,7 +40,8 @@ def spread(claim: Claim, found: Comparison | Estimate) -> float | None:
     if isinstance(found, Comparison):
         half = (math.log(hi) - math.log(lo)) / 2 if lo > 0 else math.inf
     elif claim.file.kind == "absolute" and claim.file.estimand != "success":
-        half = (hi - lo) / 2 / point if point > 0 else math.inf
+        width = (hi - lo) / 2 if lo > 0 else hi - point  # a bound that was held at 0 is too near
+        half = width / point if point > 0 else math.inf
     else:
         half = (hi - lo) / 2
     return power.implied_sd(half, found.n, confidence) if math.isfinite(half) else None

@@ -1,7 +1,7 @@
 """Text for a terminal: columns that line up, and nothing that a model wrote acts on it."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rich.cells import cell_len, set_cell_size
 
@@ -24,19 +24,31 @@ def table(
 
     The columns of ``right`` are set flush right; lines are cut to ``width`` cells (None: never).
     """
-    safe = [[plain(cell) for cell in row] for row in rows]
-    widths = [max(map(cell_len, column)) for column in zip(*safe, strict=True)]
-    lines = []
-    for row in safe:
-        cells = []
-        for i, cell in enumerate(row):
+    return "\n".join(table_lines(lambda: rows, right=right, width=width))
+
+
+def table_lines(
+    rows: Callable[[], Iterable[Sequence[str]]],
+    *,
+    right: Sequence[int] = (),
+    width: int | None = None,
+) -> Iterator[str]:
+    """``table`` line by line, for rows that memory need not hold: they are asked for twice, for
+    their widths and for their texts.
+    """
+    widths: list[int] = []
+    for row in rows():
+        cells = [cell_len(plain(cell)) for cell in row]
+        widths = list(map(max, widths, cells)) if widths else cells
+    for row in rows():
+        padded = []
+        for i, cell in enumerate(map(plain, row)):
             gap = " " * (widths[i] - cell_len(cell))
-            cells.append(gap + cell if i in right else cell + gap)
-        line = "  ".join(cells).rstrip()
+            padded.append(gap + cell if i in right else cell + gap)
+        line = "  ".join(padded).rstrip()
         if width is not None and cell_len(line) > width:
             line = set_cell_size(line, width - 1) + "…"
-        lines.append(line)
-    return "\n".join(lines)
+        yield line
 
 
 def indented(text: str) -> str:

@@ -60,7 +60,7 @@ def _published_verdict(claim: Claim) -> VerdictName:
             assert published.trials is not None
             found = estimate.proportion(published.right, published.trials, file.confidence)
         else:
-            found = estimate.mean(published.candidate, file.confidence)
+            found = estimate.mean(published.candidate, file.confidence, least=0.0)
         better: Literal["lower", "higher"] = "higher" if claim.swap else "lower"
         return algebra.absolute_verdict(
             found.lo, found.hi, claim.value(1.0), margin=claim.margin, better=better

@@ -3,11 +3,12 @@
 Every report shows these figures and computes none of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import orjson
 
 from harness import validity
 from harness.packing import NONE, Bools
@@ -18,17 +19,22 @@ from harness.store import Run
 from harness.trials import Recorded, Trials
 
 CONFIDENCE = 0.95
+TIMES = ("response_time_s", "service_time_s", "ttft_s")
+QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 BLOCK_MEASURES: tuple[sm.BlockMeasure, ...] = ("makespan", "throughput")
 
 
 def summarise(run: Run | Recorded) -> dict[str, Any]:
-    """The figures of a run, as design and README document them. Times in seconds."""
+    """The figures of a run, as design and README document them. Times in seconds.
+
+    Of a load run they are its own, as far as it has them.
+    """
     recorded = Recorded.of(run)
     manifest, trials = recorded.manifest, recorded.trials
     target = _target(manifest)
     arms: list[str] = manifest["arms"]
-    checks = validity.check_run(trials, run.blocks, planned=manifest["planned_trials"])
-    return {
+    checks = validity.checks_of(recorded)
+    summary = {
         "schema": manifest["schema"],
         "run": {
             "status": manifest["status"],
@@ -56,6 +62,55 @@ def summarise(run: Run | Recorded) -> dict[str, Any]:
             "checks": [asdict(check) for check in checks],
         },
     }
+    load = run.folder / validity.LOAD
+    return _of_load(summary, orjson.loads(load.read_bytes())) if load.exists() else summary
+
+
+def _of_load(summary: Mapping[str, Any], load: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary of a load run, with ``load.json`` under ``load``.
+
+    What both know is the load's own: it has looked at the requests in the order in which they were
+    due, so that its intervals allow for those that met in a queue and fared alike. An interval that
+    takes them as independent holds the truth too seldom.
+    """
+    arms = {arm: {**found, **_loaded(found, load)} for arm, found in summary["pipelines"].items()}
+    return {**summary, "load": load, "pipelines": arms}
+
+
+def _loaded(figures: Mapping[str, Any], load: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of a load by the names that those of a pipeline have."""
+    own: dict[str, Any] = {"success": {"k": load["outcomes"]["ok"], **load["success"]}}
+    for name in TIMES:
+        found = load[name]
+        own[name] = found and {
+            **found,
+            "ci95": {"mean": None, **found["ci95"]},
+            "excluded": (figures[name] or {"excluded": {}})["excluded"],
+            "warnings": {"mean": estimate.few(1, 2), **unbounded(name, found)},
+        }
+    for name in ("throughput_per_s", "goodput_per_s"):
+        rate = load[name]
+        own[name] = None if rate is None else {"n": 1, "mean": rate, "ci95": None, "excluded": {}}
+    return own
+
+
+def unbounded(name: str, times: Mapping[str, Any]) -> dict[str, str]:
+    """Quantiles of a time of ``load.json`` that its n cannot support → why.
+
+    Either there are too few requests, or those that follow each other are so much alike that they
+    tell less than so many independent ones (a time without intervals has only the former). The
+    client's own delays are all that there were, and no sample: what was seen of them stands.
+    """
+    if name not in (*TIMES, "itl_s"):
+        return {}
+    n, found = times["n"], {}
+    for point, p in QUANTILES.items():
+        least = estimate.least_n(p, CONFIDENCE)
+        if n < least:
+            found[point] = estimate.few(n, least)
+        elif times.get("ci95", {}).get(point, ()) is None:
+            found[point] = f"effective n < {least}"
+    return found
 
 
 def _target(manifest: dict[str, Any]) -> float | None:

@@ -123,6 +123,15 @@ def test_values_of_one_arm() -> None:
     assert stall.point == 0.004
 
 
+def test_no_time_rate_or_resource_is_bounded_below_zero() -> None:
+    records = [trial("a", 0.1, block=0), trial("a", 3.0, block=1)]
+    blocks = [stretch("a", 0, cpu_s=0.1), stretch("a", 1, cpu_s=3.0)]
+    for estimand in ("response_time_gm", "makespan", "throughput", "goodput", "cpu_s"):
+        found = estimands.value(estimand, records, blocks, "a", 0.95)
+        assert found.lo == 0.0
+        assert found.hi is not None
+
+
 def test_gain_is_in_points() -> None:
     records = [
         trial(arm, 1.0, block=i, scenario=f"s{i}", outcome="ok" if arm == "b" or i else "wrong")

@@ -79,7 +79,9 @@ def test_nothing_recorded_fails_closed() -> None:
     found = gates(Run([], []))
     assert [name for name, gate in found.items() if gate.ok is not False] == ["G4"]
     for name in ("G2", "G3", "G5", "G6", "G7", "G8", "G9"):
-        assert found[name].value is None
+        assert (found[name].value, found[name].limit) == (None, None)
+    assert found["G2"].remedy == found["G3"].remedy == "", "what mends lateness mends no lack"
+    assert found["G7"].remedy == "run more rounds"
 
 
 def test_only_errors_fail_closed(run: Run) -> None:
@@ -207,13 +209,13 @@ def test_a_stalled_loop_is_seen_where_it_matters() -> None:
         (ClientReplay(0.004, 0.002, 0.3), True, 0.004, 0.010),
         (ClientReplay(0.015, 0.002, 0.3), False, 0.015, 0.010),
         (ClientReplay(0.004, 0.002, 0.8), False, 0.8, 0.70),
-        (ClientReplay(None, None, 0.3), False, None, 0.010),
-        (ClientReplay(0.004, 0.002, None), False, None, 0.010),
-        (None, False, None, 0.010),
+        (ClientReplay(None, None, 0.3), False, None, None),
+        (ClientReplay(0.004, 0.002, None), False, None, None),
+        (None, False, None, None),
     ],
 )
 def test_the_client_is_replayed(
-    replay: ClientReplay | None, ok: bool, value: float | None, limit: float
+    replay: ClientReplay | None, ok: bool, value: float | None, limit: float | None
 ) -> None:
     short = experiment(np.random.default_rng(1), replace(CLEAN, base_s=0.1))
     found = gates(short, replay=replay)["G4"]

@@ -18,6 +18,7 @@ from tests.runs import SHORT, count_lines, finish, pause, start, until_recorded
 
 KILLS = 10
 PROMPT = 3.0  # seconds, on a machine that has other things to do
+WRITING = "interrupted: writing the summary and the page of what was recorded\n"
 PROFILE = """\
 [edit]
 ttft_s = { mean = 0.12, cv = 0.3 }
@@ -131,7 +132,7 @@ def test_interrupted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         sent[number] = datetime.datetime.now(datetime.UTC)
     for number, (child, folder) in children.items():
         code, out, err = finish(child)
-        assert (code, err) == (INTERRUPTED, "")
+        assert (code, err) == (INTERRUPTED, WRITING)
         check_interrupted(folder, json.loads(out))
         assert delay(folder, sent[number]) < PROMPT
         cancelled = [t for t in read_run(folder).records if t.outcome == "cancelled"]
@@ -174,7 +175,7 @@ def test_a_blocking_call_does_not_hold_up_the_end(tmp_path: Path) -> None:
     child.send_signal(signal.SIGINT)
     sent = datetime.datetime.now(datetime.UTC)
     code, _, err = finish(child)
-    assert (code, err) == (INTERRUPTED, "")
+    assert (code, err) == (INTERRUPTED, WRITING)
     assert delay(folder, sent) < PROMPT
     (trial,) = read_run(folder).records
     assert (trial.outcome, trial.pipeline, trial.done) == ("cancelled", "sync", None)

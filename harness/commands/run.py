@@ -14,6 +14,7 @@ from harness.exit_codes import INTERRUPTED, INVALID, OK
 from harness.report.progress import show_run
 from harness.report.publish import publish
 from harness.report.terminal import print_summary
+from harness.report.words import Words
 from harness.scenario import shipped_dir
 from harness.session import new_session, resumed_session
 from harness.store import RunWriter
@@ -33,6 +34,8 @@ def main(args: argparse.Namespace) -> int:
             whole = session.already >= session.total or run_loop(record(session, writer, progress))
         finally:
             writer.drop_if_unbegun()
+    if not whole:  # what follows takes seconds
+        print(Words(args.lang)("terminal.writing"), file=sys.stderr, flush=True)
     summary = publish(folder, args.lang)
     print_summary(summary, folder, as_json=args.json, lang=args.lang)
     if not whole:

@@ -28,7 +28,11 @@ def main(args: argparse.Namespace) -> int:
         every = args.all or args.json
         found = listing(folder, chosen(args.outcome), every=every)
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        print(_rows_as_json(folder, found) if args.json else "\n".join(lines(found, width)))
+        if args.json:
+            _print_as_json(folder, found)
+        else:
+            for line in lines(found, width):
+                print(line)
         return OK
     if args.outcome or args.all:
         option = "--outcome" if args.outcome else "--all"
@@ -79,20 +83,24 @@ def _changes(scenario: Scenario | None, answers: Sequence[Answer]) -> list[Chang
     return diff(scenario.story, story)
 
 
-def _rows_as_json(folder: Path, found: Listing) -> str:
-    trials = [
-        {
-            "trial": record.trial,
-            "scenario": record.scenario,
-            "pipeline": record.pipeline,
-            "warmup": record.warmup,
-            "outcome": record.outcome,
-            "response_time_s": record.response_time,
-            "failure": failure(record) or None,
-        }
-        for record in found.shown
-    ]
-    return json.dumps({"run": str(folder), "trials": trials}, ensure_ascii=False)
+def _print_as_json(folder: Path, found: Listing) -> None:
+    """One JSON object, trial by trial: memory need not hold a long run."""
+    print(f'{{"run": {json.dumps(str(folder), ensure_ascii=False)}, "trials": [', end="")
+    for i, record in enumerate(found.read()):
+        print(", " if i else "", json.dumps(_row(record), ensure_ascii=False), sep="", end="")
+    print("]}")
+
+
+def _row(record: TrialRecord) -> dict[str, Any]:
+    return {
+        "trial": record.trial,
+        "scenario": record.scenario,
+        "pipeline": record.pipeline,
+        "warmup": record.warmup,
+        "outcome": record.outcome,
+        "response_time_s": record.response_time,
+        "failure": failure(record) or None,
+    }
 
 
 # --- one trial ---

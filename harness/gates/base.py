@@ -13,9 +13,9 @@ class Gate:
     """One gate.
 
     ``ok`` None: it does not apply to the claim. ``value`` None: not measured, and then it does
-    not hold. ``limit``: the most (for the slots' use in G5 and the differences in G0 the least)
-    that holds. ``effect``: what a failure makes of the verdict. ``why``: one clause with the
-    figures.
+    not hold, whatever the limit. ``limit``: the most (for the slots' use in G5 and the differences
+    in G0 the least) that holds. ``effect``: what a failure makes of the verdict. ``why``: one
+    clause with the figures. ``remedy``: what to do about a failure; "" if nothing is known to help.
     """
 
     name: str
@@ -63,14 +63,16 @@ class Rule:
         """It does not apply to the claim."""
         return self.found(None, None, None, why)
 
-    def unmeasured(self, why: str, limit: float | None = None, **changes: Any) -> Gate:
-        """It cannot be told, so it does not hold."""
-        return self.found(False, None, limit, why, **changes)
+    def unmeasured(self, why: str, remedy: str = "", **changes: Any) -> Gate:
+        """It cannot be told, so it does not hold. What mends a value beyond the limit does not help
+        here; ``remedy``: what would bring a value.
+        """
+        return self.found(False, None, None, why, remedy=remedy, **changes)
 
     def at_most(self, value: float | None, limit: float, what: str) -> Gate:
         """Holds for seconds up to ``limit``."""
         if value is None:
-            return self.unmeasured(f"{what}: not measured", limit)
+            return self.unmeasured("an arm has no times to tell it by")
         why = f"{what}: p99 {1000 * value:.1f} ms, at most {1000 * limit:.1f} ms"
         return self.found(value <= limit, value, limit, why)
 

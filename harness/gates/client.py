@@ -71,7 +71,7 @@ def treatment(pair: tuple[str, str] | None, trials: Trials, settings: Mapping[st
         for arm in pair
     ]
     if any(way["calls"] is None or way["most trials in flight"] is None for way in ways):
-        return TREATMENT.unmeasured("an arm has no right answer to tell its path by", 1)
+        return TREATMENT.unmeasured("an arm has no right answer to tell its path by")
     differ = [name for name in ways[0] if ways[0][name] != ways[1][name]]
     why = f"the arms differ in {', '.join(differ)}" if differ else "both arms take the same path"
     return TREATMENT.found(bool(differ), len(differ), 1, why)
@@ -96,11 +96,9 @@ def loop(blocks: Iterable[BlockRecord], arms: Iterable[str], limit: float, *, ex
 def client(replay: ClientReplay | None, limit: float) -> Gate:
     """G4: what the client itself takes at twice the load, in seconds and of one core."""
     if replay is None:
-        return CLIENT.unmeasured(
-            "the client was not replayed", limit, remedy="replay it against a null server"
-        )
+        return CLIENT.unmeasured("the client was not replayed", "replay it against a null server")
     if replay.cpu_share is None or replay.p99_s is None:
-        return CLIENT.unmeasured("the replay of the client measured nothing", limit)
+        return CLIENT.unmeasured("the replay of the client measured nothing")
     if replay.cpu_share > CPU_SHARE:
         why = f"the client took {replay.cpu_share:.0%} of a core, at most {CPU_SHARE:.0%}"
         return CLIENT.found(False, replay.cpu_share, CPU_SHARE, why, unit="of one core")
@@ -126,7 +124,7 @@ def little(
         if block and (share := facts.efficiency(mine, block, slots[arm], workload)) is not None:
             shares[arm].append(share)
     if not all(shares.values()):
-        return LITTLE.unmeasured("an arm has no whole block", LEAST_EFFICIENCY)
+        return LITTLE.unmeasured("an arm has no whole block", "run more blocks")
     gap, share = max(map(fmean, gaps.values())), min(map(fmean, shares.values()))
     if gap > LITTLE_SHARE:
         why = f"L and λW differ by {gap:.1%}, at most {LITTLE_SHARE:.0%}: records are missing"

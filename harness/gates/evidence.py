@@ -57,12 +57,12 @@ def aa(
     """G1: an arm against its twin, by the claim's own estimator, on the scale of ``line``."""
     if twins is None:
         why, remedy = "no arm was run twice", "run the A/A arm as well"
-        return AA.unmeasured(why, effect="not_testable", remedy=remedy)
+        return AA.unmeasured(why, remedy, effect="not_testable")
     wide, usual = estimate(*twins, AA_CONFIDENCE), estimate(*twins, 0.95)
     unit = "log ratio" if isinstance(wide, Comparison) else "points"
     outer, inner = _interval(wide), _interval(usual)
     if outer is None or inner is None:
-        return AA.unmeasured("A/A has no interval: too few blocks", unit=unit)
+        return AA.unmeasured("A/A has no interval: too few blocks", AA.remedy, unit=unit)
     point, lo, hi = outer
     if lo > 0 or hi < 0:
         remedy = "find what favours one arm: its place, caches, connections"
@@ -94,9 +94,8 @@ def drift(records: Sequence[TrialRecord], pair: tuple[str, str] | None) -> Gate:
     trend = margins.trend(d, LEVEL["trend"])
     alike = margins.autocorrelation(d, LEVEL["autocorrelation"])
     if trend is None or alike is None:
-        return DRIFT.unmeasured(
-            f"{d.size} pairs of blocks", effect="inconclusive", remedy="run more blocks"
-        )
+        why, remedy = f"{d.size} pairs of blocks", "run more blocks"
+        return DRIFT.unmeasured(why, remedy, effect="inconclusive")
     if trend.ok and not alike.ok:
         return DRIFT.within(alike, "neighbouring blocks correlate by", unit="correlation")
     return DRIFT.within(trend, "over the run the log ratio changed by")
@@ -108,9 +107,8 @@ def warmup(records: Sequence[TrialRecord], *, timed: bool) -> Gate:
         return WARMUP.skipped("no response times are claimed")
     found = margins.first_round(records, LEVEL["first round"])
     if found is None:
-        return WARMUP.unmeasured(
-            "too few rounds to compare", effect="inconclusive", remedy="run more rounds"
-        )
+        why, remedy = "too few rounds to compare", "run more rounds"
+        return WARMUP.unmeasured(why, remedy, effect="inconclusive")
     return WARMUP.within(found, "the first round's log times exceed the others' by")
 
 
@@ -119,15 +117,15 @@ def work(records: Sequence[TrialRecord], pair: tuple[str, str] | None) -> Gate:
     if pair is None:
         return WORK.skipped("no two arms' times are compared")
     cached = [share for arm in pair if (share := margins.cached_share(records, arm)) is not None]
+    count = "use a server that counts tokens, or run more blocks"
     if len(cached) == 1:
-        return WORK.unmeasured("only one arm's cached tokens were counted", CACHED_POINTS)
+        return WORK.unmeasured("only one arm's cached tokens were counted", count)
     if cached and not (shift := Margin(cached[1] - cached[0], CACHED_POINTS)).ok:
         remedy = "switch the server's prompt cache off, or warm it for both"
         return WORK.within(shift, "the cached share differs by", unit="points", remedy=remedy)
     tokens = margins.token_change(records, *pair, LEVEL["tokens"])
     if tokens is None:
-        remedy = "use a server that counts tokens, or run more blocks"
-        return WORK.unmeasured("output tokens of two blocks were not counted", remedy=remedy)
+        return WORK.unmeasured("output tokens of two blocks were not counted", count)
     return WORK.within(tokens, "output tokens, as a log ratio, differ by")
 
 
@@ -139,7 +137,7 @@ def success(
         return SUCCESS.skipped("failures are no loss of evidence for this estimand")
     tries = {arm: [r for r in trials[arm] if r.outcome != "cancelled"] for arm in judged}
     if not all(tries.values()):
-        return SUCCESS.unmeasured("an arm has no trials", UNANSWERED_SHARE, unit="of trials")
+        return SUCCESS.unmeasured("an arm has no trials", "run more blocks", unit="of trials")
     answered, right = (
         {arm: (sum(map(good, mine)), len(mine)) for arm, mine in tries.items()}
         for good in (_answered, _right)

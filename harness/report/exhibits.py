@@ -1,7 +1,11 @@
 """Each figure with its title, what it shows, and its data as a table."""
 
 from collections import Counter
+from collections.abc import Callable
 
+import numpy as np
+
+from harness.load import intervals
 from harness.records import ANSWERED, OUTCOMES
 from harness.report import digits
 from harness.report.comparison import Summary, candidates, change_figure
@@ -21,7 +25,8 @@ from harness.report.markup import Html
 from harness.report.more_exhibits import over_time, pairs
 from harness.report.scene import Scene
 from harness.report.table import Cell, Figure, bounds, change, measured, pointer
-from harness.stats.sample import sample
+from harness.stats.estimate import Estimate, quantile
+from harness.stats.sample import Floats, sample
 
 MOST_TIMELINE_ROWS = 200
 
@@ -115,13 +120,16 @@ class Exhibits(Scene):
     def tail(self) -> Html:
         words = self.words
         samples = {arm: sample(self.trials, arm).values for arm in self.arms}
+        bounded: Callable[[Floats, float], Estimate] = quantile
+        if "load" in self.summary:
+            samples, bounded = {arm: self._in_order() for arm in self.arms}, intervals.quantile
         most = max((values.size for values in samples.values()), default=0)
         largest = [float(values.max()) for values in samples.values() if values.size]
         factor, unit = digits.time_unit(largest)
         curves = {
             arm: curve
             for arm, values in samples.items()
-            if (curve := tail_curve(factor * values)) is not None
+            if (curve := tail_curve(factor * values, bounded)) is not None
         }
         title, shown = words("heading.tail"), words(f"unit.{unit}")
         text = words("figure.tail", least=LEAST_BEYOND)
@@ -214,6 +222,15 @@ class Exhibits(Scene):
         head = [words("table.check"), *(self.names[arm] for arm in self.arms)]
         rows = [[check, *found.values()] for check, found in counts.items()]
         return self.exhibit("checks", title, svg, text, words("figure.checks_none"), head, rows)
+
+    def _in_order(self) -> Floats:
+        """Seconds of the answered requests of a load in the order in which they were due, which
+        intervals that allow for queues need.
+        """
+        trials = self.trials
+        found = trials.response_time[np.argsort(trials.scheduled, kind="stable")]
+        times: Floats = found[~np.isnan(found)]
+        return times
 
     def _arms(self) -> list[tuple[str, Summary]]:
         return list(self.summary["pipelines"].items())

@@ -1,6 +1,7 @@
 """What every renderer says of a run: its label, its validity, how far it came."""
 
 import datetime
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,6 +31,23 @@ def progress(summary: Summary) -> tuple[int, int] | None:
             return None if check["ok"] else (int(check["value"]), int(check["limit"]))
     recorded = summary["run"]["recorded_trials"]
     return None if planned is None or recorded >= planned else (recorded, planned)
+
+
+def workload(text: str, words: Words) -> str:
+    """A workload as its command writes it (``rate=20, poisson``), in the language of the report."""
+    if words.lang == "en":
+        return text
+    # No comma between numbers: those are the rates of steps.
+    parts = re.split(r", |,(?=[a-z])", text)
+    return ", ".join(words.translated(part, "workload") for part in parts)
+
+
+def caption(summary: Summary, words: Words) -> str:
+    """How the table of figures is to be read; of one pipeline nothing is compared."""
+    parts = [words("table.interval_mark")]
+    if len(summary["pipelines"]) > 1:
+        parts.append(words("table.change_mark", baseline=summary["run"]["baseline"]))
+    return " ".join([*parts, words("table.missing_mark")])
 
 
 def minute(stamp: str) -> str:

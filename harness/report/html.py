@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.report.closing import environment, reproduce
-from harness.report.comparison import Summary, comparison
+from harness.report.comparison import Summary, candidates, comparison
 from harness.report.exhibits import Exhibits
-from harness.report.facts import simulated_label
+from harness.report.facts import caption, simulated_label
 from harness.report.figures.canvas import looks
 from harness.report.gallery import Gallery
 from harness.report.loading import section as load_section
@@ -17,15 +17,12 @@ from harness.report.words import Words, language
 from harness.store import Run
 from harness.trials import Recorded
 
-_SECTIONS = {
-    "result": "conclusion",
-    "validity": "validity",
-    "comparison": "comparison",
-    "figures": "figures",
-    "failures": "failures",
-    "environment": "environment",
-    "reproduce": "reproduce",
-}
+_AT_THE_END = ("figures", "failures", "environment", "reproduce")
+# What the load's own section says already.
+_LOADED = (
+    *("response_time_s", "service_time_s", "ttft_s"),
+    *("makespan_s", "throughput_per_s", "goodput_per_s"),
+)
 # The page loads nothing; densities are images within it.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -40,7 +37,7 @@ def page(run: Run | Recorded, summary: dict[str, Any], lang: str) -> str:
         conclusion(summary, run.folder, words),
         validity(summary, words),
         load_section(summary, words) if "load" in summary else None,
-        _comparison(summary, words),
+        _measured(summary, words),
         tag(
             "section",
             tag("h2", words("heading.figures")),
@@ -52,7 +49,7 @@ def page(run: Run | Recorded, summary: dict[str, Any], lang: str) -> str:
         reproduce(run, summary, words),
     )
     title = f"{' · '.join(summary['pipelines'])} · {words('page.title')}"
-    return document(title, join([_contents(words), body]), words)
+    return document(title, join([_contents(summary, words), body]), words)
 
 
 def document(title: str, body: Html, words: Words) -> str:
@@ -70,37 +67,56 @@ def document(title: str, body: Html, words: Words) -> str:
     return f"<!doctype html>\n{whole}\n".encode("utf-8", "replace").decode()
 
 
-def _contents(words: Words) -> Html:
+def _contents(summary: Summary, words: Words) -> Html:
+    found = {"result": "conclusion", "validity": "validity"}
+    if "load" in summary:
+        found["load"] = "load"
+    found[_about(summary)] = _about(summary)
+    found |= {name: name for name in _AT_THE_END}
     links = (
         tag("a", words(f"heading.{heading}"), href=f"#{section}")
-        for section, heading in _SECTIONS.items()
+        for section, heading in found.items()
     )
     return tag("nav", *links, aria_label=words("page.nav"))
 
 
-def _comparison(summary: Summary, words: Words) -> Html:
-    """The table, with what takes more room folded below it."""
-    groups = comparison(summary, words)
+def _about(summary: Summary) -> str:
+    """What the table of figures is: only where there are several pipelines does it compare."""
+    if candidates(summary):
+        return "comparison"
+    return "answers" if "load" in summary else "measured"
+
+
+def _measured(summary: Summary, words: Words) -> Html:
+    """The table of all pipelines, with what takes more room folded below it."""
+    groups = [
+        group
+        for group in comparison(summary, words)
+        if "load" not in summary or group.key not in _LOADED
+    ]
     baseline, label = summary["run"]["baseline"], simulated_label(summary, words)
+    about = _about(summary)
+    title = words(f"heading.{about}")
     found = looks(list(summary["pipelines"]), baseline)
     headers: dict[str, tuple[object, object]] = {}
     for arm, figures in summary["pipelines"].items():
         n = (figures["response_time_s"] or {"n": 0})["n"]
-        below = f"n = {n}" + (f" · {words('label.baseline')}" if arm == baseline else "")
+        compared = about == "comparison" and arm == baseline
+        below = f"n = {n}" + (f" · {words('label.baseline')}" if compared else "")
         headers[arm] = (join([swatch(found[arm]), arm]), below)
     main = [group for group in groups if not group.detail]
     more = [group for group in groups if group.detail]
     return tag(
         "section",
-        tag("h2", words("heading.comparison")),
-        comparison_table(main, headers, label, words),
-        tag("p", words("table.caption", baseline=baseline), class_="small"),
+        tag("h2", title),
+        comparison_table(main, headers, label, words, title),
+        tag("p", caption(summary, words), class_="small"),
         tag(
             "details",
             tag("summary", words("table.detail")),
-            comparison_table(more, headers, label, words),
+            comparison_table(more, headers, label, words, title),
         )
         if more
         else None,
-        id="comparison",
+        id=about,
     )

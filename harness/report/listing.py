@@ -1,7 +1,7 @@
 """The trials of a run as rows for a terminal: all of a short run, else the failed ones first."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import InputError
-from harness.plain import table
+from harness.plain import table, table_lines
 from harness.records import OUTCOMES, TrialRecord
 from harness.report.textable import STACK_BELOW
 from harness.scenario import explain
 from harness.store import each_record
-from harness.trials import read_columns
+from harness.trials import read_trials
 
 MOST = 50  # rows, unless all are asked for
 NONE = "–"
@@ -22,12 +22,14 @@ NONE = "–"
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Trials that are shown, in the order of the records, and how many of each outcome there are.
+    """Trials that are shown, and how many of each outcome there are.
 
-    ``failed``: of more trials than are shown, those that are not ok were taken first.
+    ``read``: the ``shown`` trials in the order of the records, read anew each time. ``failed``: of
+    more trials than are shown, those that are not ok were taken first.
     """
 
-    shown: list[TrialRecord]
+    read: Callable[[], Iterable[TrialRecord]]
+    shown: int
     counts: Counter[str]
     failed: bool
 
@@ -52,16 +54,20 @@ def listing(folder: Path, outcomes: Collection[str], *, every: bool) -> Listing:
     Where there are more, the failed ones before the right ones, as many of each kind of failure as
     of any other, the first of each. Raises InputError for a folder that holds no run.
     """
-    if every:
-        records = [record for record in each_record(folder) if record.outcome in outcomes]
-        return Listing(records, Counter(record.outcome for record in records), failed=False)
-    trials = read_columns(folder).trials
+    trials = read_trials(folder)
     rows = {name: np.flatnonzero(trials.ended(name)).tolist() for name in outcomes}
     counts = Counter({name: len(found) for name, found in rows.items() if found})
+    if every:
+
+        def read() -> Iterator[TrialRecord]:
+            return (record for record in each_record(folder) if record.outcome in outcomes)
+
+        return Listing(read, counts.total(), counts, failed=False)
     failed = [found[:MOST] for name, found in rows.items() if name != "ok" and found]
     some = counts.total() > MOST and bool(failed)
     places = _in_turn(failed) if some else sorted(chain.from_iterable(rows.values()))[:MOST]
-    return Listing([trials.record(place) for place in places], counts, some)
+    records = [trials.record(place) for place in places]
+    return Listing(lambda: records, len(records), counts, some)
 
 
 def _in_turn(kinds: list[list[int]]) -> list[int]:
@@ -91,29 +97,28 @@ def lines(found: Listing, width: int | None) -> Iterator[str]:
 
     Where it is narrow a trial has a line for its name, one for how it ended, one for why.
     """
-    rows = [("trial", "outcome", "seconds", "first failure")]
-    rows += [
-        (
-            record.trial,
-            f"{record.outcome} (warm-up)" if record.warmup else record.outcome,
-            seconds(record.response_time),
-            failure(record),
-        )
-        for record in found.shown
-    ]
     if width is not None and width < STACK_BELOW:
-        for name, outcome, taken, why in rows[1:]:
+        for name, outcome, taken, why in map(_row, found.read()):
             parts = [name, f"  {outcome}, {taken} s", f"  {why}"]
             yield table([[part] for part in parts if part.strip()], width=width)
     else:
-        yield table(rows, right=(2,), width=width)
+        head = ("trial", "outcome", "seconds", "first failure")
+        yield from table_lines(
+            lambda: chain([head], map(_row, found.read())), right=(2,), width=width
+        )
     by_outcome = ", ".join(
         f"{name} {found.counts[name]}" for name in OUTCOMES if found.counts[name]
     )
     yield f"{found.total} trials{': ' if by_outcome else ''}{by_outcome}"
-    if left := found.total - len(found.shown):
+    if left := found.total - found.shown:
         which = "some of each kind of failure" if found.failed else "the first ones"
-        yield (
-            f"{len(found.shown)} are shown ({which}), {left} are not; "
-            "--outcome wrong,error shows only those, --all shows every one"
-        )
+        hint = "--all shows every one"
+        if found.failed and found.counts["ok"]:
+            failed = ",".join(name for name in OUTCOMES if name != "ok" and found.counts[name])
+            hint = f"--outcome {failed} shows only the failed ones, {hint}"
+        yield f"{found.shown} are shown ({which}), {left} are not; {hint}"
+
+
+def _row(record: TrialRecord) -> tuple[str, str, str, str]:
+    outcome = f"{record.outcome} (warm-up)" if record.warmup else record.outcome
+    return record.trial, outcome, seconds(record.response_time), failure(record)

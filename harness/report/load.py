@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from harness.plain import plain, table
 from harness.report import digits
 from harness.report.facts import is_unmeasured
+from harness.summary import unbounded
 
 if TYPE_CHECKING:
     from harness.load.curve import Point
@@ -52,6 +53,7 @@ def load_lines(figures: Mapping[str, Any], folder: Path) -> Iterator[str]:
     yield from _outcomes(figures)
     yield ""
     yield table(list(_times(figures)), right=range(1, 7))
+    yield from _unbounded(figures)
     yield ""
     if figures["tokens"] is not None:
         tokens = figures["tokens"]
@@ -136,12 +138,26 @@ def _outcomes(figures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _times(figures: Mapping[str, Any]) -> Iterator[Sequence[str]]:
-    yield "", "n", "mean", "p50", "p95", "p99", "max"
+    """A row for each time; a quantile that its n cannot support is not shown."""
+    columns = ("mean", "p50", "p95", "p99", "max")
+    yield "", "n", *columns
     for name, key in TIMES:
         found = figures[key]
         if found is not None:
-            shown = (_seconds(found[column]) for column in ("mean", "p50", "p95", "p99", "max"))
+            left_out = unbounded(key, found)
+            shown = (NONE if column in left_out else _seconds(found[column]) for column in columns)
             yield name, f"{found['n']:,}", *shown
+
+
+def _unbounded(figures: Mapping[str, Any]) -> Iterator[str]:
+    """Why quantiles are not shown, each reason once."""
+    found = {
+        f"{NONE} {point}: {why}"
+        for _, key in TIMES
+        if figures[key] is not None
+        for point, why in unbounded(key, figures[key]).items()
+    }
+    yield from sorted(found)
 
 
 def _target(target: Mapping[str, Any]) -> str:

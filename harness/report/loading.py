@@ -12,6 +12,7 @@ from harness.report.markup import Html, tag
 from harness.report.table import Cell, Figure, bounds, pointer, scaled
 from harness.report.tables import data_of, definitions, scrolling, simple_table
 from harness.report.words import Words
+from harness.summary import unbounded
 
 TIMES = ("response_time_s", "service_time_s", "ttft_s", "itl_s", "issue_delay_s")
 _POINTS = ("mean", "p50", "p95", "p99", "max")
@@ -36,7 +37,7 @@ def statement(summary: Summary, words: Words) -> Iterator[Html]:
         yield tag("p", words("load.no_answer"), class_="lead")
     else:
         cell = _cell(times, "response_time_s", "p95", words)
-        said = f"{cell.text} {cell.interval or ''}".rstrip()
+        said = f"{cell.text} {cell.interval}" if cell.text else f"— ({cell.reason})"
         yield tag(
             "p",
             tag("strong", words("load.p95", p95=said), **data_of(cell.figure)),
@@ -120,11 +121,15 @@ def _health(client: Mapping[str, Any], words: Words) -> Iterator[tuple[object, o
 
 
 def _cell(found: Mapping[str, Any], name: str, point: str, words: Words) -> Cell:
-    """One time with its unit, and its interval in the same one."""
+    """One time with its unit, and its interval in the same one; a quantile that n cannot support is
+    not shown.
+    """
     value: float = found[point]
-    factor, unit = digits.time_unit([value])
-    pair = bounds((found.get("ci95") or {}).get(point))
+    pair = bounds(found.get("ci95", {}).get(point))
     figure = Figure(value, pointer("load", *name.split("/"), point), pair)
+    if why := unbounded(name, found).get(point):
+        return Cell(None, None, words.reason(why), figure=figure)
+    factor, unit = digits.time_unit([value])
     shown = words(f"unit.{unit}")
     if pair is None:
         return Cell(words.amount(digits.significant(factor * value, 3), shown), figure=figure)

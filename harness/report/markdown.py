@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.plain import plain
 from harness.report.comparing.markdown import code, table, text
 from harness.report.comparison import Summary, comparison
-from harness.report.facts import again, broken_text, simulated_label, unheld
+from harness.report.facts import again, broken_text, caption, simulated_label, unheld
 from harness.report.markup import Html
 from harness.report.opening import conclusion
 from harness.report.table import Cell
@@ -49,7 +49,7 @@ def _parts(summary: Summary, folder: Path, words: Words) -> Iterator[str]:
     ]
     yield from table(head, "l" + "r" * len(arms), rows)
     yield ""
-    yield text(words("table.caption", baseline=summary["run"]["baseline"]))
+    yield text(caption(summary, words))
     yield ""
     yield f"{text(words('terminal.again'))} {code(again(summary))}"
 

@@ -31,7 +31,8 @@ for name, summary in summaries.items():
 _TABLE = """\
 rows = [
     {"run": name, "pipeline": arm, **found["outcomes"], "n": times["n"],
-     **{p: times[p] for p in ("mean", "p50", "p95", "p99")}}
+     "mean": times["mean"],
+     **{p: times[p] if times["ci95"][p] else None for p in ("p50", "p95", "p99")}}
     for name, summary in summaries.items()
     for arm, found in summary["pipelines"].items()
     if (times := found["response_time_s"])

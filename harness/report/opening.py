@@ -14,6 +14,7 @@ from harness.report.facts import (
     remedy,
     simulated_label,
     unheld,
+    workload,
 )
 from harness.report.figures.canvas import looks
 from harness.report.markup import Html, fill, options, tag
@@ -37,10 +38,7 @@ def header(summary: Summary, words: Words) -> Html:
         words("meta.repeats", n=config["repeats"]) if "load" not in summary else None,
         words("meta.counted", n=run["recorded_trials"] - run["warmup_trials"]),
         words("meta.concurrency", n=config["concurrency"]) if config["concurrency"] else None,
-        words(
-            "meta.workload",
-            workload=words.known(f"workload.{config['workload']}", config["workload"]),
-        ),
+        words("meta.workload", workload=workload(config["workload"], words)),
     ]
     made = run["started"] and words("meta.made", when=minute(run["started"]))
     label = simulated_label(summary, words)

@@ -12,7 +12,6 @@ from harness.report.words import Words, language
 from harness.store import MANIFEST, dump, read_manifest, write_atomically
 from harness.summary import summarise
 from harness.trials import Recorded, read_columns
-from harness.validity import LOAD
 
 SUMMARY = "summary.json"
 PAGE = "index.html"
@@ -86,15 +85,9 @@ def publish(folder: Path, lang: str) -> dict[str, Any]:
 
 
 def summary_of(folder: Path) -> tuple[Recorded, dict[str, Any]]:
-    """A run and its figures; of a load run with those of the load, whose client has checks of its
-    own. Raises InputError.
-    """
+    """A run and its figures. Raises InputError."""
     run = read_columns(folder)
-    summary = summarise(run)
-    if (folder / LOAD).exists():
-        load = orjson.loads((folder / LOAD).read_bytes())
-        summary |= {"load": load, "validity": load["validity"]}
-    return run, summary
+    return run, summarise(run)
 
 
 def _publish_search(folder: Path, lang: str) -> dict[str, Any]:

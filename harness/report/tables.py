@@ -13,9 +13,10 @@ def comparison_table(
     headers: Mapping[str, tuple[object, object]],
     label: str | None,
     words: Words,
+    name: str,
 ) -> Html:
     """Rows of metrics, columns of arms. ``headers``: each arm's name and the line below it;
-    ``label`` stands beside the title of groups that show times.
+    ``label`` stands beside the title of groups that show times; ``name``: of the whole table.
     """
     head = tag(
         "tr",
@@ -36,7 +37,7 @@ def comparison_table(
     table = tag(
         "table", tag("thead", head), *bodies, class_="comparison", style=f"--arms: {len(headers)}"
     )
-    return scrolling(table, words("heading.comparison"))
+    return scrolling(table, name)
 
 
 def plain_table(

@@ -19,6 +19,7 @@ from harness.report.facts import (
     progress,
     simulated_label,
     unheld,
+    workload,
 )
 from harness.report.layout import Style, wrap
 from harness.report.textable import Notes, lay_out
@@ -69,8 +70,9 @@ def _head(
     summary: Summary, folder: Path, words: Words, columns: int, style: Style
 ) -> Iterator[str]:
     run, config = summary["run"], summary["run"]["config"]
+    baseline = run["baseline"] if candidates(summary) else None
     names = [
-        f"{plain(arm)} ({words('label.baseline')})" if arm == run["baseline"] else plain(arm)
+        f"{plain(arm)} ({words('label.baseline')})" if arm == baseline else plain(arm)
         for arm in summary["pipelines"]
     ]
     for line in wrap(f"{words('terminal.title')}: {', '.join(names)}", columns, "    "):
@@ -86,11 +88,13 @@ def _head(
     how = words(
         "terminal.how",
         provider=plain(config["provider"]) + (f" ({label})" if label else ""),
-        workload=config["workload"],
+        workload=workload(config["workload"], words),
         concurrency=config["concurrency"],
         seed=config["seed"],
     )
-    marks = words("terminal.intervals", baseline=plain(run["baseline"]))
+    marks = words("terminal.intervals")
+    if baseline is not None:
+        marks += f" · {words('terminal.changes', baseline=plain(baseline))}"
     for text in (shape, how, marks):
         for line in wrap(style.plain(text), columns, "    "):
             yield style.dim(line)

@@ -4,6 +4,7 @@ import shlex
 import sys
 
 from harness.experiments import Options
+from harness.gates import Gate
 from harness.judge import Result
 from harness.report.html import document
 from harness.report.markup import Html, join, tag
@@ -62,13 +63,12 @@ def _gates_in_short(result: Result, words: Words) -> str:
 
 def _gate_table(result: Result, words: Words) -> Html:
     heads = ("gate", "value_column", "limit", "outcome", "remedy")
-    names = {True: "holds", False: "fails", None: "does_not_apply"}
     rows = [
         tag(
             "tr",
             tag("th", gate.name, scope="row"),
             *(tag("td", figure) for figure in gate_figures(gate, words)),
-            tag("td", words(f"claim.{names[gate.ok]}"), why(gate, words)),
+            tag("td", words(_outcome(gate)), why(gate, words)),
             tag("td", remedy(gate, words) if gate.ok is False else ""),
         )
         for gate in result.gates
@@ -76,3 +76,11 @@ def _gate_table(result: Result, words: Words) -> Html:
     header = tag("tr", *(tag("th", words(f"claim.{name}"), scope="col") for name in heads))
     table = tag("table", tag("thead", header), tag("tbody", join(rows)))
     return tag("div", table, class_="scroll")
+
+
+def _outcome(gate: Gate) -> str:
+    """The key of how a gate fared: one without a value holds as little, but is not past a limit."""
+    if gate.ok is False and gate.value is None:
+        return "validity.unknown"
+    names = {True: "holds", False: "fails", None: "does_not_apply"}
+    return f"claim.{names[gate.ok]}"

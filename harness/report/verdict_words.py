@@ -53,10 +53,14 @@ def grounds(claim: Claim, result: Result, words: Words) -> list[str]:
 
 
 def _because(reason: str, result: Result, words: Words) -> str:
-    """A reason in words; what a gate found may depend on what it makes of the verdict."""
-    effects = [gate.effect for gate in result.gates if gate.name == reason and gate.ok is False]
-    keys = [*(f"because.{reason}_{effect}" for effect in effects), f"because.{reason}"]
-    return next((words(key) for key in keys if key in texts()), reason)
+    """A reason in words; what a gate found may depend on what it makes of the verdict, and a gate
+    that measured nothing found nothing.
+    """
+    gates = [gate for gate in result.gates if gate.name == reason and gate.ok is False]
+    keys = [f"because.{reason}_{gate.effect}" for gate in gates]
+    keys += ["because.unmeasured" for gate in gates if gate.value is None]
+    keys.append(f"because.{reason}")
+    return next((words(key, gate=reason) for key in keys if key in texts()), reason)
 
 
 def _more(claim: Claim, result: Result, words: Words) -> list[str]:
@@ -189,8 +193,18 @@ def gate_figures(gate: Gate, words: Words) -> tuple[str, str]:
     return value if gate.value is None else words.amount(value, unit), limit
 
 
+def broken(gate: Gate, words: Words) -> str:
+    """A broken gate with its figures, or that it has none."""
+    if gate.value is None:
+        return words("check.unmeasured", name=gate.name)
+    value, limit = gate_figures(gate, words)
+    return words("claim.broken", name=gate.name, value=value, limit=limit)
+
+
 def remedy(gate: Gate, words: Words) -> str:
-    """What to do about a broken gate, at least in general."""
+    """What to do about a broken gate, at least in general; "" where nothing is known to help."""
+    if not gate.remedy:
+        return ""
     found = words.translated(gate.remedy, "mend")
     if words.lang == "en" or found != gate.remedy:
         return found

@@ -6,15 +6,14 @@ from typing import Any
 
 from harness.claims import Claim
 from harness.experiments import Options
-from harness.gates import Gate
 from harness.judge import Result
 from harness.report.digits import finite
 from harness.report.verdict_page import verdict_page
 from harness.report.verdict_words import (
     Verdicts,
+    broken,
     counts,
     evidence,
-    gate_figures,
     grounds,
     headline,
     is_simulated,
@@ -68,12 +67,7 @@ def _lines(claim: Claim, result: Result, shown: str | None, words: Words) -> lis
     lines += [f"  {text}" for text in (*grounds(claim, result, words), evidence(result, words))]
     for gate in result.gates:
         if gate.ok is False:
-            lines.append(f"  {_gate(gate, words)}; {words('claim.remedy')}: {remedy(gate, words)}")
+            mend = remedy(gate, words)
+            after = f"; {words('claim.remedy')}: {mend}" if mend else ""
+            lines.append(f"  {broken(gate, words)}{why(gate, words)}{after}")
     return lines
-
-
-def _gate(gate: Gate, words: Words) -> str:
-    """A broken gate with its figures. What it says of them is English, so only English has it."""
-    value, limit = gate_figures(gate, words)
-    text = words("claim.broken", name=gate.name, value=value, limit=limit)
-    return f"{text}{why(gate, words)}"

@@ -10,8 +10,6 @@ Lang: TypeAlias = Literal["en", "ko"]
 LANGS: tuple[Lang, ...] = ("en", "ko")
 
 _FEW = re.compile(r"n = (\d+) < (\d+)")
-_WARNINGS = ("equal_bounds", "zero_mean", "blocks_at_zero", "dependent", "quantile_edge")
-_EQUAL = re.compile(r"all (\d+) values are equal.*")
 
 
 @cache
@@ -103,11 +101,4 @@ class Words:
         """
         if blocks and (match := _FEW.fullmatch(warning)):
             return self("reason.few_blocks", n=match[1], least=match[2])
-        if self.lang == "en" or _FEW.fullmatch(warning):
-            return warning
-        if match := _EQUAL.fullmatch(warning):
-            return self("reason.equal", n=match[1])
-        for key in _WARNINGS:
-            if warning == texts()[f"reason.{key}"][0]:
-                return self(f"reason.{key}")
-        return warning
+        return self.translated(warning, "reason")

@@ -6,9 +6,10 @@ import pytest
 
 from harness.claims import Claim, ClaimFile, load_claims, share_alpha
 from harness.errors import InputError
-from harness.outlook import line_of
+from harness.outlook import line_of, spread
 from harness.published import evidence
 from harness.scenario import load_scenarios, shipped_dir
+from harness.stats import estimate
 
 CLAIMS = shipped_dir() / "claims"
 FILE = """
@@ -175,3 +176,15 @@ def test_a_family_shares_its_error_rate(tmp_path: Path) -> None:
     assert share_alpha([claim])[0].file.confidence == pytest.approx(0.95)
     both = share_alpha([claim, alone, claim])
     assert [c.file.confidence for c in both] == pytest.approx([0.975, 0.95, 0.975])
+
+
+def test_a_bound_held_at_zero_does_not_narrow_the_spread() -> None:
+    claim = next(
+        claim
+        for claim in shipped().values()
+        if claim.file.kind == "absolute" and claim.file.estimand != "success"
+    )
+    free, held = estimate.mean([0.1, 3.0]), estimate.mean([0.1, 3.0], least=0.0)
+    assert free.lo is not None
+    assert free.lo < 0 == held.lo
+    assert spread(claim, held) == pytest.approx(spread(claim, free))

@@ -153,7 +153,7 @@ def test_on_a_phone_with_a_hostile_story(tab: Page) -> None:
     editor = tab.get_by_label("이야기(JSON)")
     editor.fill('[{"turn_number": 1}]')
     editor.blur()
-    expect(tab.get_by_text("1턴: 필드 'result'이(가) 없습니다")).to_be_visible()
+    expect(tab.get_by_text("1턴: 필드가 없습니다: 'result'")).to_be_visible()
     editor.fill(json.dumps(HOSTILE))
     editor.blur()
     expect(tab.get_by_text("올바른 이야기입니다. 턴 1개, 종목 1개.")).to_be_visible()

@@ -89,7 +89,7 @@ def test_reasons_of_checks_and_replies_are_translated(why: str) -> None:
 @pytest.mark.parametrize(
     ("why", "korean"),
     [
-        ("turn 2: field 'news' is missing", "2턴: 필드 'news'이(가) 없음"),
+        ("turn 2: field 'news' is missing", "2턴: 없는 필드 'news'"),
         ("turn 1 stocks[0]: name is blank", "1턴 stocks[0]: name이 비어 있음"),
         (
             "reply: Expecting ',' delimiter after 12 characters, near '[{]'",

@@ -344,6 +344,32 @@ def test_remedies_are_those_of_the_finding(tmp_path: Path) -> None:
     assert "something new" not in page
 
 
+@pytest.mark.parametrize(
+    ("lang", "printed", "because"),
+    [
+        ("en", "G2_schedule: not measured", "what G2_schedule looks at was not measured"),
+        ("ko", "G2_schedule: 측정되지 않음", "G2_schedule 관문에서 볼 값이 측정되지 않았다"),
+    ],
+)
+def test_a_gate_without_a_value_has_no_limit_and_no_remedy_of_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], lang: Lang, printed: str, because: str
+) -> None:
+    late = gate("G2_schedule", "invalid_run", value=None, limit=None, remedy="")
+    found = result(verdict="invalid_run", gates=(late,), reasons=("G2_schedule",))
+    assert because in said(found, lang)
+    print_results([(claim(), found)], tmp_path, SIMULATED, as_json=False, lang=lang)
+    line = next(line for line in capsys.readouterr().out.splitlines() if printed in line)
+    words = Words(lang)
+    assert words("claim.remedy") not in line
+    assert words("claim.limit") not in line
+    write_results(tmp_path, [(claim(), found)], SIMULATED, lang)
+    table = (tmp_path / "index.html").read_text("utf-8").partition("<tbody>")[2]
+    cells = re.findall(r"<td>([^<]*)</td>", table)
+    assert cells[:2] == ["—", "—"]
+    assert cells[2].startswith(words("validity.unknown"))
+    assert cells[3] == ""
+
+
 def test_numbers_that_are_not_finite() -> None:
     assert [significant(x) for x in (math.inf, -math.inf, math.nan)] == ["∞", "−∞", "—"]
     assert number(math.nan, 1) == "—"

@@ -10,6 +10,7 @@ import pytest
 import harness.report
 import harness.stats
 from harness.records import OUTCOMES
+from harness.report import facts
 from harness.report.words import LANGS, Words, language, texts
 from harness.validity import check_run
 
@@ -46,6 +47,41 @@ def test_korean_is_korean(key: str) -> None:
     english, korean = texts()[key]
     assert not HANGUL.search(english)
     assert HANGUL.search(korean) or key in SAME
+
+
+# What follows a placeholder in these forms depends on how its value is spoken.
+JOSA = re.compile(
+    r"\((으|이|은|을|는|가|를|와|과)\)|\}['\"’)]*(은|는|이|가|을|를|과|와|로|으로)[ ,.]"
+)
+
+
+@pytest.mark.parametrize("key", texts())
+def test_no_particle_hangs_on_a_placeholder(key: str) -> None:
+    assert not JOSA.search(re.sub(r"\w+\(\{\w+\}\)", "이름", texts()[key][1]))
+
+
+@pytest.mark.parametrize(
+    ("workload", "korean"),
+    [
+        ("closed", "닫힌 루프"),
+        ("closed,think=0.5", "닫힌 루프, 생각 시간 0.5초"),
+        ("rate=5,constant", "초당 요청 5, 일정한 간격"),
+        ("rate=20, poisson, 147 requests", "초당 요청 20, 푸아송 간격, 요청 147건"),
+        (
+            "rate=10..50@60,50@300, gamma:2.5, 900 requests, 8 users",
+            "초당 요청 10..50@60,50@300, 감마 간격(변동 계수 2.5), 요청 900건, 사용자 8명",
+        ),
+        (
+            "closed, 500 users, begun over 0.5 s, think 2 s, 60 s",
+            "닫힌 루프, 사용자 500명, 0.5초에 걸쳐 시작, 생각 시간 2초, 60초",
+        ),
+        ("closed, 5 users, Locust, shape Steps", "닫힌 루프, 사용자 5명, Locust, 형태 Steps"),
+        ("trace reports/a, b.csv, 4 users", "기록된 시각 reports/a, b.csv, 사용자 4명"),
+    ],
+)
+def test_workloads(workload: str, korean: str) -> None:
+    assert facts.workload(workload, Words("ko")) == korean
+    assert facts.workload(workload, Words("en")) == workload
 
 
 def test_every_key_that_is_written_out_exists() -> None:

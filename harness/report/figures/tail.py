@@ -1,6 +1,6 @@
 """The tail figure: response time against percentile, where the data bear it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from harness.report.figures.canvas import SMALL, Canvas, Look, colour, drawn, shorten
 from harness.report.markup import Html
-from harness.stats.estimate import quantile
+from harness.stats.estimate import Estimate, quantile
 from harness.stats.sample import Floats
 
 LEAST_BEYOND = 10  # values that must lie beyond the last point drawn
@@ -34,16 +34,20 @@ class Curve:
         return float(np.interp(p, self.p, self.values))
 
 
-def tail_curve(values: Floats) -> Curve | None:
-    """Quantiles from the median to where ten values lie beyond; None for fewer than LEAST_N."""
+def tail_curve(
+    values: Floats, bounded: Callable[[Floats, float], Estimate] = quantile
+) -> Curve | None:
+    """Quantiles from the median to where ten values lie beyond; None for fewer than LEAST_N.
+
+    ``bounded`` gives a quantile its interval.
+    """
     n = values.size
     if n < LEAST_N:
         return None
-    values = np.sort(values)  # once, and not for each point
     first, last = np.log10([1 - _FIRST, LEAST_BEYOND / n])
     p = 1 - np.logspace(first, last, _POINTS)
     band = 1 - np.logspace(first, last, _BAND_POINTS)
-    found = [quantile(values, float(q)) for q in band]
+    found = [bounded(values, float(q)) for q in band]
     lo, hi = (
         np.array([np.nan if b is None else b for b in side], dtype=np.float64)
         for side in ([e.lo for e in found], [e.hi for e in found])
@@ -77,8 +81,8 @@ def tail_figure(
         axes.xaxis.set_major_locator(FixedLocator([float(_x(p)) for p in shown]))
         axes.xaxis.set_ticklabels([f"p{100 * p:g}" for p in shown])
         axes.set_yscale("log")
-        lo = min(float(np.nanmin([c.values[0], np.nanmin(c.lo)])) for c in curves.values())
-        hi = max(float(np.nanmax([c.values[-1], np.nanmax(c.hi)])) for c in curves.values())
+        lo = min(float(np.nanmin([c.values[0], *c.lo])) for c in curves.values())
+        hi = max(float(np.nanmax([c.values[-1], *c.hi])) for c in curves.values())
         middle = (lo * hi) ** 0.5
         axes.set_ylim(min(lo, middle / 1.05) / 1.04, max(hi, middle * 1.05) * 1.04)
         ticks = log_ticks(*axes.get_ylim())
