@@ -15,6 +15,7 @@ from heapq import heappop, heappush
 from harness.load.client_health import ClientHealth, Watch, raise_fd_limit
 from harness.load.columns import NAN, NEW_CONNECTION, RETRIED, Failure, Recorder
 from harness.load.connection import NOTHING, RECEIVE, Connection
+from harness.load.dialects import EVENTS
 from harness.load.glance import Glance
 from harness.load.intake import BROKEN, END, HELD, Intake
 from harness.load.pacing import NEVER, ClosedLoop, OpenLoop, make_pacer
@@ -33,7 +34,7 @@ from harness.load.ring import (
 )
 from harness.load.spool import Spool
 from harness.load.stamps import ROOM, STAMP_SIZE
-from harness.load.stream import EVENTS, tokens_said
+from harness.load.stream import tokens_said
 from harness.load.target import Deck, Target
 from harness.load.tls import Received
 

@@ -10,7 +10,6 @@ from array import array
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from harness.load.reply import REMEMBERED, sizes
 
@@ -19,10 +18,6 @@ CR, LF = 13, 10
 _SIZE_MAX = 18  # bytes of a chunk's size line that are looked through
 _LEAST = b"1\r\nx"  # beside what is the same in all chunks
 
-# Quotes inside JSON strings are escaped, so neither can be the text of the model itself.
-_TOKEN = re.compile(
-    rb'("delta":\s?\{(?:"role":\s?"assistant",\s?)?"content":\s?")(?:[^"\\]|\\.)+"', re.DOTALL
-)
 _TOKENS_SAID = re.compile(rb'"completion_tokens":\s?([0-9]{1,18})')
 _endings: dict[bytes, bytes] = {}  # one object for all streams, which stays in the caches
 _EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
@@ -222,54 +217,6 @@ class Events:
         raise NotImplementedError
 
 
-class OpenAIEvents(Events):
-    """Chunks of a chat completion; text in ``delta.content`` is a token."""
-
-    __slots__ = ()
-
-    def _bears(self, name: bytes, data: bytes) -> bool:
-        if data == b"[DONE]":
-            self.ended = True
-            return False
-        try:
-            bears, finished, tokens = _inspect(orjson.loads(data))
-        except (ValueError, TypeError, AttributeError):
-            self.broken = True
-            return False
-        self.ended = self.ended or finished
-        self.tokens = max(self.tokens, tokens)
-        return bears
-
-    def _learn(self, event: bytes, data: bytes) -> None:
-        found = _TOKEN.search(event)
-        if found is None or self.ended or self.tokens >= 0 or event != b"data: %b\n\n" % data:
-            return
-        self._before = event[: found.end(1)]
-        self._after = event[found.end() - 1 :]
-        self._text = found.end(1)
-
-
-class ServiceEvents(Events):
-    """The service's own stream: ``event: token``, then ``result`` or ``error``."""
-
-    __slots__ = ()
-
-    def _bears(self, name: bytes, data: bytes) -> bool:
-        self.ended = self.ended or name == b"result"
-        self.broken = self.broken or name == b"error"
-        self.tokens = max(self.tokens, tokens_said(data) if name == b"result" else -1)
-        return name == b"token"
-
-    def _learn(self, event: bytes, data: bytes) -> None:
-        before = b"event: token\ndata: "
-        if event == before + data + b"\n\n":
-            self._before, self._after, self._text = before, b"\n\n", len(before)
-
-
-EVENTS: dict[str, type[Events]] = {"openai": OpenAIEvents, "service": ServiceEvents}
-"""By the name that ``Target.stream`` gives."""
-
-
 def _fields(event: bytes) -> tuple[bytes, bytes]:
     """An event's name and its data, which is empty for comments."""
     name, lines = b"message", []
@@ -280,22 +227,3 @@ def _fields(event: bytes) -> tuple[bytes, bytes]:
         elif field == b"event":
             name = value.removeprefix(b" ")
     return name, b"\n".join(lines)
-
-
-def _inspect(chunk: object) -> tuple[bool, bool, int]:
-    """Whether a chunk bears a token, whether it ends the answer, its count of tokens (or -1).
-
-    Raises TypeError, AttributeError or ValueError for what is no chunk, or tells of an error.
-    """
-    if not isinstance(chunk, dict) or chunk.get("error"):
-        raise ValueError("not a chunk")
-    bears = finished = False
-    for choice in chunk.get("choices") or ():
-        content = (choice.get("delta") or {}).get("content")
-        if not isinstance(content, str | None):
-            raise TypeError("content is not text")
-        bears = bears or bool(content)
-        finished = finished or isinstance(choice.get("finish_reason"), str)
-    usage = chunk.get("usage")
-    count = usage.get("completion_tokens") if isinstance(usage, dict) else None
-    return bears, finished, count if isinstance(count, int) else -1

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.load.columns import NAN, NEW_CONNECTION, RETRIED, Failure, Recorder
-from harness.load.stream import OpenAIEvents
+from harness.load.dialects import OpenAIEvents
 
 ROWS = st.lists(
     st.tuples(

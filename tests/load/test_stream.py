@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.load.dialects import OpenAIEvents, ServiceEvents
 from harness.load.reply import ReplyParser
-from harness.load.stream import EVENT_MAX, Events, OpenAIEvents, ServiceEvents, tokens_said
+from harness.load.stream import EVENT_MAX, Events, tokens_said
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
