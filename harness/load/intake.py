@@ -55,7 +55,7 @@ class Intake:
                 self.settle(connection, now)
             if connection.fd < 0:
                 continue  # closed with what came before
-            if connection.index < 0:  # the end, or bytes that nobody asked for
+            if connection.index < 0:  # what comes after the end
                 self._close(connection)
                 continue
             if stamps:
@@ -81,7 +81,7 @@ class Intake:
                     continue
             if data:
                 self._parse(connection, data, came)
-            elif broken:
+            elif broken < 0:
                 self._broken(connection, Failure.RESET, now)
             else:
                 self._ended(connection, now)

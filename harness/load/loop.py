@@ -30,7 +30,6 @@ from harness.load.ring import (
     STAMPED,
     STRIDE,
     Ring,
-    make_ring,
 )
 from harness.load.spool import Spool
 from harness.load.stamps import ROOM, STAMP_SIZE
@@ -46,7 +45,6 @@ MANY = 32  # streams in flight from which on chunks are read together
 APART_S = 0.001  # the least time between two looks at many streams
 TOGETHER = 32  # sockets that are read one after another
 BATCHES = 64  # that are taken of the ring in one turn
-WAITED_S = 0.0002  # a poll that takes as long found nothing when it began
 
 _OK = Failure.NONE
 _clock = time.perf_counter
@@ -67,9 +65,8 @@ class Loop:
     ) -> None:
         self.recorder = Recorder()
         self._fd_limit = raise_fd_limit()
-        # Chunks of a stream that come while this process is busy keep their moments by it.
-        self._ring = make_ring() if target.stream and target.tls is None else None
-        self._pool = Pool(target, self._ring)
+        self._pool = Pool(target)
+        self._ring = self._pool.ring
         self._target = target
         self._wire = deck.wire
         self._pacer = make_pacer(workload)
@@ -90,6 +87,7 @@ class Loop:
         self._finished = self._failed = self._retried = 0
         self._shown = self._shown_lag = 0
         self._taken_all = True  # nothing that had come was left in the last turn
+        self._in_order = True  # the ring gives what came first first
         self._intake = Intake(self._finish, self._broken, self._pool.close)
 
     def open_ahead(self, stop: threading.Event) -> None:
@@ -102,7 +100,7 @@ class Loop:
                 self._open(Connection(self._target))
             if tried == self._ahead and len(pool.by_fd) == len(pool.idle):
                 break
-            self._turn(pool.ready(self._tick_s))
+            self._turn(pool.ready(self._tick_s)[0])
 
     def run(
         self,
@@ -128,13 +126,12 @@ class Loop:
                 time.sleep(look - now)
                 now = _clock()
                 together = not intake.unstamped  # else what waits to be read would look late
-            ready = poll(wake - now)
+            ready, waited = poll(wake - now)
             former, woke = woke, _clock()
-            if streams:
+            if self._taken_all and streams:
                 intake.run_queue.look()
-            if self._taken_all:
-                # A poll that had to wait tells at once, of sockets that had nothing when it began.
-                intake.looked = woke if woke - now > WAITED_S else former
+                # A poll that had to wait tells at once.
+                intake.looked = woke if waited else former
             if pacer.due <= woke:
                 self._issue_due(woke)
             self._turn(ready)
@@ -218,6 +215,9 @@ class Loop:
                             intake.settle(connection, _clock())
                         if not encrypted:
                             continue
+                    elif connection.index < 0:  # the end, or bytes that nobody asked for
+                        self._pool.close(connection)
+                        continue
                     else:
                         reads.append((connection, read))
                     if encrypted and connection.said_goodbye and read[0]:
@@ -245,7 +245,7 @@ class Loop:
         for _ in range(BATCHES):
             entries = ring.take()
             reads: list[tuple[Connection, Received]] = []
-            newest, short_of_room = b"", False
+            newest, previous = b"", -1
             for number, result, flags in entries:
                 connection = connections.get(number)
                 if connection is None:
@@ -256,18 +256,25 @@ class Loop:
                     if stamped and piece.endswith(connection.ending):
                         held = connection.held
                         held.append(piece)
-                        if len(piece) < connection.long:
-                            newest = piece
-                        else:
+                        if len(piece) >= connection.long:
                             intake.doubt(connection)
+                        elif number != previous:  # what came while it was received from is newer
+                            newest = piece
+                        previous = number
                         if len(held) == HELD:
                             intake.settle(connection, _clock())
+                    elif connection.index < 0:  # bytes that nobody asked for
+                        self._pool.close(connection)
+                        continue
                     else:
                         connection.ending = NOTHING  # what follows must wait for this
                         stamps = [(0, 0, piece[:STAMP_SIZE])] if stamped else []
                         reads.append((connection, (piece[STAMP_SIZE:], stamps, 0, None)))
                 elif result == SHORT_OF_ROOM:
-                    short_of_room = True
+                    self._in_order = False
+                elif connection.index < 0:
+                    self._pool.close(connection)
+                    continue
                 else:
                     reads.append((connection, END if result in (HEAD, ENDED) else BROKEN))
                     continue
@@ -283,13 +290,11 @@ class Loop:
                     self._issue_due(now)
             if entries:
                 ring.give_back(entries)
-            if short_of_room:
-                continue
             if len(entries) < AT_ONCE:
-                self._taken_all = True
+                self._taken_all = self._in_order
+                self._in_order = True
                 break
-            if newest:
-                # Sockets come in the order in which they had something.
+            if newest and self._in_order:
                 came = intake.kernel.moment(newest[:STAMP_SIZE])
                 intake.looked = max(intake.looked, came)
 

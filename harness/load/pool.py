@@ -5,7 +5,7 @@ import socket
 
 from harness.errors import InputError
 from harness.load.connection import Address, Connection
-from harness.load.ring import Ring
+from harness.load.ring import make_ring
 from harness.load.target import Target
 
 EVENTS = 1024  # that one poll gives at most
@@ -19,32 +19,36 @@ class Pool:
     poll only tells that it has something; ``by_number`` has these connections.
     """
 
-    def __init__(self, target: Target, ring: Ring | None = None) -> None:
+    def __init__(self, target: Target) -> None:
         """Raises InputError when the target's host has no address, or this is not Linux."""
         if not hasattr(select, "epoll"):
             raise InputError("the load engine needs Linux; elsewhere drive the server with Locust")
         self._target = target
         self._addresses = _addresses(target)
         self._poll = select.epoll()
-        self._ring = ring
-        if ring is not None:
-            self._poll.register(ring.fd, select.EPOLLIN | select.EPOLLET)
+        self.ring = make_ring() if target.stream and target.tls is None else None
+        if self.ring is not None:
+            self._poll.register(self.ring.fd, select.EPOLLIN | select.EPOLLET)
         self.by_fd: dict[int, Connection] = {}
         self.by_number: dict[int, Connection] = {}
         self.idle: list[Connection] = []
         self.opened = 0
 
-    def ready(self, wait: float) -> list[tuple[int, int]]:
-        """File numbers of sockets that are ready, after waiting ``wait`` seconds at most.
+    def ready(self, wait: float) -> tuple[list[tuple[int, int]], bool]:
+        """File numbers of sockets that are ready, after waiting ``wait`` seconds at most for the
+        first, and whether it waited: then none was ready before.
 
         May return a little early with nothing.
         """
+        ready = self._poll.poll(0, EVENTS)
+        if ready or wait <= 0:
+            return ready, False
         if wait > COARSE_S:
             # The poll rounds up to whole milliseconds: the last one is left to a finer wait.
-            return self._poll.poll(wait - 0.001, EVENTS)
-        if wait > 0 and not select.select((self._poll,), (), (), wait)[0]:
-            return []
-        return self._poll.poll(0, EVENTS)
+            return self._poll.poll(wait - 0.001, EVENTS), True
+        if select.select((self._poll,), (), (), wait)[0]:
+            ready = self._poll.poll(0, EVENTS)
+        return ready, True
 
     def open(self, connection: Connection) -> None:
         """Begin to open a connection. Raises OSError when the host takes it at no address."""
@@ -62,7 +66,7 @@ class Pool:
             self.close(connection)
             self._try_next(connection)
             return False
-        if ready and self._ring is not None:
+        if ready and self.ring is not None:
             self._poll.unregister(connection.fd)
             self.by_number[connection.number] = connection
             self.receive(connection)
@@ -86,7 +90,7 @@ class Pool:
         if count < len(data) or held or waited:
             connection.keep_unsent(data, count)
             waits = connection.unsent is not None
-            if self._ring is None:
+            if self.ring is None:
                 self._poll.modify(connection.fd, connection.wants)
             elif waits and not waited:
                 self._poll.register(connection.fd, select.EPOLLOUT)
@@ -95,24 +99,26 @@ class Pool:
 
     def receive(self, connection: Connection) -> None:
         """Let the ring receive from a connection."""
-        assert self._ring is not None
-        self._ring.watch(connection.fd, connection.number)
+        assert self.ring is not None
+        self.ring.watch(connection.fd, connection.number)
 
     def close(self, connection: Connection) -> None:
         """Close a connection, whatever its state."""
+        if self.ring is not None and connection.unsent is not None:
+            self._poll.unregister(connection.fd)  # which the ring's hold of it would keep there
         self.by_fd.pop(connection.fd, None)
         self.by_number.pop(connection.number, None)
         if connection.index < 0 and connection in self.idle:
             self.idle.remove(connection)
-        connection.close(shut=self._ring is not None)  # the poll forgets what is closed
+        connection.close(shut=self.ring is not None)  # the poll forgets what is closed
 
     def close_all(self) -> None:
         """Close every connection, the poll and the ring."""
         for connection in self.by_fd.values():
-            connection.close(shut=self._ring is not None)
+            connection.close(shut=self.ring is not None)
         self._poll.close()
-        if self._ring is not None:
-            self._ring.close()
+        if self.ring is not None:
+            self.ring.close()
 
     def _try_next(self, connection: Connection) -> None:
         while True:

@@ -1,10 +1,11 @@
 """Receiving through io_uring: what comes to many sockets, put by the kernel into shared memory.
 
-A piece stands there by itself with its stamp, however many have come since the last look, where
-``recvmsg`` would give them together with one stamp. Linux 6.0 or later on x86-64, where nothing
-forbids it (Docker does); elsewhere ``make_ring`` gives None, and sockets are read one by one.
+Sockets are not asked one by one, and what comes to them is handed over in the order in which they
+had something, with the kernel's stamps. Linux 6.1 or later on x86-64, where nothing forbids it
+(Docker does); elsewhere ``make_ring`` gives None, and sockets are read one by one.
 """
 
+import contextlib
 import ctypes
 import errno
 import mmap
@@ -53,8 +54,8 @@ class Ring:
     An entry is ``(number, result, flags)``. A ``result`` above ``HEAD`` is the length of a piece
     with its head; these begin in ``memory`` at ``(flags >> 16) * STRIDE``. ``HEAD`` or ``ENDED``:
     the other side has ended the connection; less: an error number, negated. Without ``MORE`` among
-    the ``flags`` the socket is no longer watched. ``fd`` tells a poll that something has come. Only
-    for the thread that made it: the kernel works when this thread takes.
+    the ``flags`` the socket is no longer watched. ``fd`` tells a poll that something has come, or
+    was taken. Only for the thread that made it: the kernel works when this thread takes.
     """
 
     def __init__(self) -> None:
@@ -62,6 +63,8 @@ class Ring:
         sizes = (ctypes.c_uint32 * 30)()
         sizes[1], sizes[2] = 4 * BUFFERS, _OWN_SIZE | _ON_CALL
         self._fd, self._offered = -1, BUFFERS
+        self._mapped: list[mmap.mmap] = []
+        self._views: list[memoryview] = []
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         try:
             self._fd = _call(_SETUP, BUFFERS // 4, ctypes.byref(sizes))
@@ -72,14 +75,11 @@ class Ring:
             self.close()
             raise
         # Without a name, with room for the stamp's control message.
-        header = struct.pack("<QIIQQQQ", 0, 0, 0, 0, 0, 0, STAMP)
+        header = struct.pack("<QIIQQQQQ", 0, 0, 0, 0, 0, 0, STAMP, 0)
         self._header = ctypes.create_string_buffer(header, len(header))
-        self._unsubmitted = 0
 
     def watch(self, fd: int, number: int) -> None:
-        """Receive from a socket, from the next ``take`` on."""
-        if self._unsubmitted > self._last_request:
-            self._work()
+        """Receive from a socket from now on."""
         at = self._words[self._request_tail]
         start = (at & self._last_request) * _REQUEST_SIZE
         self._requests[start : start + _REQUEST_SIZE] = _request(
@@ -87,7 +87,7 @@ class Ring:
             number, 0, 0, 0, 0, 0,
         )  # fmt: skip
         self._words[self._request_tail] = (at + 1) & _MASK
-        self._unsubmitted += 1
+        self._work(1)
 
     def take(self) -> list[Entry]:
         """What came first and was not taken yet, in order, ``MOST`` at a time.
@@ -120,28 +120,24 @@ class Ring:
         The kernel uses pieces of memory in turn, so that what it is told of one turn holds for the
         next; only how far it may go has to be said.
         """
-        for _, _, flags in reversed(entries):
-            if flags & _HAS_BUFFER:
-                used = ((flags >> 16) + 1 - self._offered) & (BUFFERS - 1) or BUFFERS
-                self._offered = (self._offered + used) & 0xFFFF
-                self._offer[_OFFERED] = self._offered
-                return
+        pieces = sum([flags & _HAS_BUFFER for *_, flags in entries])
+        self._offered = (self._offered + pieces) & 0xFFFF
+        self._offer[_OFFERED] = self._offered
 
     def close(self) -> None:
-        """Receive no more."""
+        """Receive no more, and let memory and sockets go."""
         for fd in (self._fd, self.fd):
             if fd >= 0:
                 os.close(fd)
+        for view in self._views:
+            view.release()
+        for mapped in self._mapped:  # which hold the ring, too
+            mapped.close()
 
-    def _work(self) -> None:
-        """Let the kernel receive."""
-        while True:
-            submitted = _syscall(_ENTER, self._fd, self._unsubmitted, 0, _WORK, None, 0)
-            if submitted >= 0:
-                self._unsubmitted -= submitted
-                if not self._unsubmitted:
-                    return
-            elif ctypes.get_errno() != errno.EINTR:
+    def _work(self, requests: int = 0) -> None:
+        """Let the kernel receive, for so many new requests too."""
+        while _syscall(_ENTER, self._fd, requests, 0, _WORK, None, 0) < requests:
+            if ctypes.get_errno() != errno.EINTR:
                 raise _error()
 
     def _map(self, sizes: list[int]) -> None:
@@ -152,6 +148,8 @@ class Ring:
         length = max(of_requests[6] + 4 * requests, of_entries[5] + _ENTRY.size * entries)
         self._queues = mmap.mmap(self._fd, length, shared, offset=_QUEUES)
         self._words = memoryview(self._queues).cast("I")
+        self._mapped.append(self._queues)
+        self._views.append(self._words)
         # Each request's place in the queue is its place in the array.
         places = of_requests[6] // 4
         self._words[places : places + requests] = memoryview(array("I", range(requests)))
@@ -159,12 +157,14 @@ class Ring:
         self._head, self._tail = of_entries[0] // 4, of_entries[1] // 4
         self._entries = of_entries[5]
         self._requests = mmap.mmap(self._fd, requests * _REQUEST_SIZE, shared, offset=_REQUESTS)
+        self._mapped.append(self._requests)
         self._last_request, self._last_entry = requests - 1, entries - 1
 
     def _offer_memory(self) -> None:
         """Tell the kernel of all the pieces of memory that it may fill."""
         self.memory = mmap.mmap(-1, BUFFERS * STRIDE)
         offers = mmap.mmap(-1, BUFFERS * _OFFER.size)
+        self._mapped += [self.memory, offers]
         first = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
         for number in range(BUFFERS):
             at = first + number * STRIDE
@@ -173,6 +173,7 @@ class Ring:
         about = struct.pack("<QIHHQQQ", place, BUFFERS, 0, 0, 0, 0, 0)
         _call(_REGISTER, self._fd, _BUFFER_RING, about, 1)
         self._offer = memoryview(offers).cast("H")
+        self._views.append(self._offer)
         self._offer[_OFFERED] = self._offered
 
 
@@ -186,13 +187,13 @@ def make_ring() -> Ring | None:
     except OSError:
         return None
     here, there = socket.socketpair()
-    with here, there:
+    with here, there, contextlib.suppress(OSError):
         ring.watch(here.fileno(), NOBODY)
         there.send(b"?")
         found = ring.take()
-    if found and found[0][1] == HEAD + 1 and found[0][2] & MORE:
-        ring.give_back(found)
-        return ring
+        if found and found[0][1] == HEAD + 1 and found[0][2] & MORE:
+            ring.give_back(found)
+            return ring
     ring.close()
     return None
 

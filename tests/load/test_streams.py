@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.load import intake, loop
+from harness.load import intake, pool
 from harness.load.client_health import RunQueue
 from harness.load.intake import HELD, LATE_S
 from harness.load.ring import make_ring
@@ -31,7 +31,7 @@ from tests.load.raw_server import (
 def receiving(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways, where the kernel allows the first."""
     if request.param == "recvmsg":
-        monkeypatch.setattr(loop, "make_ring", lambda: None)
+        monkeypatch.setattr(pool, "make_ring", lambda: None)
     elif (ring := make_ring()) is None:
         pytest.skip("no io_uring here")
     else:
