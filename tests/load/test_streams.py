@@ -1,5 +1,6 @@
 """Streams against real sockets, received through the ring and read one by one."""
 
+import socket
 import threading
 import time
 from pathlib import Path
@@ -357,3 +358,19 @@ def test_a_request_that_the_server_is_slow_to_take() -> None:
     with serve(stream) as port:
         result = drive(port, requests=2, body=body, stream="openai")
     assert failures(result) == ["none"] * 2
+
+
+def test_a_connection_that_never_took_its_request_is_gone_from_the_poll() -> None:
+    """Nobody accepts: the first fills the queue, the second cannot be opened in time."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        result = drive(
+            listener.getsockname()[1],
+            requests=2,
+            body=b"x" * 8_000_000,
+            stream="openai",
+            timeout_s=1.0,
+            connect_timeout_s=0.3,
+        )
+    columns = result.columns
+    assert failures(result) == ["timeout", "timeout"]
+    assert (columns.done - columns.sent)[1] < 0.8
