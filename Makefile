@@ -18,6 +18,7 @@ demo: .venv/core
 # among the others, which run one by one: beside something else their times would mislead.
 BESIDE := tests/test_notebooks.py tests/claims/test_planted.py tests/stats \
 	tests/test_gates_simulated.py tests/test_method_doc.py tests/test_layers.py \
+	tests/test_compare_runs.py tests/test_edits.py \
 	$(filter-out %/test_live.py,$(wildcard tests/report/test_*.py)) tests/simulator/test_answers.py
 
 # Both parts run, and either can fail it.
