@@ -26,7 +26,7 @@ total_s = { mean = 1.1, cv = 0.09 }
 [answers]
 right = 1.0
 """
-# Where waiting costs nothing the monitor's beat is most of the work: faster than life it beats less.
+# Where waiting costs nothing the monitor's beat is most of the work: a faster life has fewer.
 TIME_SCALE = 0.1
 
 
