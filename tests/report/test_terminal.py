@@ -41,7 +41,10 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_piped(summary: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_piped(
+    summary: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)  # some shells and test runners export it
     print_summary(summary, FOLDER, as_json=False)
     same_as_golden(capsys.readouterr().out, "terminal.txt")
 
