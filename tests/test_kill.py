@@ -125,7 +125,7 @@ def test_interrupted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     for number in (signal.SIGINT, signal.SIGTERM):
         folder = tmp_path / number.name
         children[number] = start(*options(folder, scale=0.06, repeats=2), "--json"), folder
-    sent = {}
+    sent, caught = {}, 0
     for number, (child, folder) in children.items():
         until_recorded(child, folder, 30)
         child.send_signal(number)
@@ -136,11 +136,13 @@ def test_interrupted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         check_interrupted(folder, json.loads(out))
         assert delay(folder, sent[number]) < PROMPT
         cancelled = [t for t in read_run(folder).records if t.outcome == "cancelled"]
+        caught += len(cancelled)
         resume(folder, capsys)
         records = check_whole(folder)
         again = {f"{plain_name(trial)}~1" for trial in cancelled}
         assert {trial.trial for trial in records if "~" in trial.trial} == again
         assert [trial for trial in records if trial.outcome == "cancelled"] == cancelled
+    assert caught >= 1  # a signal may come between two trials, but hardly both
 
 
 def delay(folder: Path, sent: datetime.datetime) -> float:
@@ -156,7 +158,7 @@ def check_interrupted(folder: Path, summary: dict[str, Any]) -> None:
     assert summary == json.loads((folder / "summary.json").read_text("utf-8"))
     assert not summary["validity"]["valid"]
     cancelled = [trial for trial in run.records if trial.outcome == "cancelled"]
-    assert 1 <= len(cancelled) <= 4
+    assert len(cancelled) <= 4
     assert all((trial.done, trial.response_time) == (None, None) for trial in cancelled)
     for name, pipeline in summary["pipelines"].items():
         counted = sum(trial.pipeline == name and not trial.warmup for trial in cancelled)

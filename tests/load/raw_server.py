@@ -14,6 +14,7 @@ import numpy as np
 from harness.load.columns import Failure
 from harness.load.engine import ClosedLoop, LoadResult, OpenLoop, run_load
 from harness.load.glance import Glance
+from harness.load.stamps import ROOM
 from harness.load.target import Deck, Request, Stream, Target
 
 TOKEN = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":null}]}\n\n'
@@ -145,6 +146,16 @@ class Late:
         time.sleep(0.4)
         self.released.set()
         peer.request()  # an end that comes while the answer waits would be stamped in its place
+
+
+def until_stamped(ours: socket.socket, theirs: socket.socket) -> None:
+    """The kernel begins to stamp some time after the first socket on the machine asks for it."""
+    for _ in range(500):
+        theirs.sendall(b"?")
+        if ours.recvmsg(100, ROOM)[1]:
+            return
+        time.sleep(0.01)
+    raise AssertionError("nothing is stamped")
 
 
 def closed_port() -> int:

@@ -28,6 +28,7 @@ from harness.load.ring import (
     make_ring,
 )
 from harness.load.stamps import STAMP_SIZE, ask_for_stamps
+from tests.load.raw_server import until_stamped
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def everything(ring: Ring) -> list[tuple[int, bytes]]:
 
 def test_pieces_stand_by_themselves_with_their_stamps(ring: Ring) -> None:
     with pairs(1) as [(ours, theirs)]:
-        time.sleep(0.01)  # the kernel begins to stamp a little after it is asked for the first time
+        until_stamped(ours, theirs)
         ring.watch(ours.fileno(), 7)
         sent = []
         entries: list[Entry] = []

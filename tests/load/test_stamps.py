@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.load.stamps import ROOM, SURE_S, TRIES, KernelClock, ask_for_stamps, moments_of
+from tests.load.raw_server import until_stamped
 
 
 def test_what_a_socket_receives_is_stamped_when_it_comes() -> None:
@@ -17,6 +18,7 @@ def test_what_a_socket_receives_is_stamped_when_it_comes() -> None:
     ):
         ask_for_stamps(ours)
         with listener.accept()[0] as theirs:
+            until_stamped(ours, theirs)
             before = time.perf_counter()
             theirs.sendall(b"now")
             after = time.perf_counter()
