@@ -40,6 +40,14 @@ def receiving(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     return str(request.param)
 
 
+def begin(peer: Peer, tokens: int, apart_s: float) -> None:
+    """The head of an answer, and so many tokens, each after a while."""
+    peer.send(STREAM_HEAD)
+    for _ in range(tokens):
+        time.sleep(apart_s)
+        peer.send(chunked(TOKEN))
+
+
 def token(text: str) -> bytes:
     """An event with a text that differs from others in length."""
     return b'data: {"choices":[{"delta":{"content":"%b"}}]}\n\n' % text.encode()
@@ -109,10 +117,7 @@ def test_chunks_that_are_read_together_are_counted_when_the_loop_was_late() -> N
     def stream(peer: Peer) -> None:
         peer.request()
         time.sleep(0.1)
-        peer.send(STREAM_HEAD)
-        for _ in range(3):
-            time.sleep(0.02)
-            peer.send(chunked(TOKEN))
+        begin(peer, 3, 0.02)
         peer.send(chunked(DONE) + END)
         late.released.set()
         peer.request()
@@ -131,10 +136,7 @@ def test_chunks_laid_aside_among_which_some_were_read_together() -> None:
 
     def stream(peer: Peer) -> None:
         peer.request()
-        peer.send(STREAM_HEAD)
-        for _ in range(10):
-            time.sleep(0.003)
-            peer.send(chunked(TOKEN))
+        begin(peer, 10, 0.003)
         time.sleep(0.1)  # until the client's first look at its progress
         for _ in range(6):
             time.sleep(0.01)
@@ -208,10 +210,7 @@ def test_chunks_that_come_together_while_others_have_the_processor_may_not_be(
 def test_many_streams_are_read_together_and_none_is_lost(receiving: str) -> None:
     def stream(peer: Peer) -> None:
         while peer.request():
-            peer.send(STREAM_HEAD)
-            for _ in range(5):
-                time.sleep(0.005)
-                peer.send(chunked(TOKEN))
+            begin(peer, 5, 0.005)
             peer.send(chunked(DONE) + END)
 
     with serve(stream) as port:
@@ -260,10 +259,7 @@ def test_long_answers_are_kept_as_they_came(tmp_path: Path) -> None:
 def test_what_came_before_a_stream_broke_counts(end: Script, failure: str) -> None:
     def stream(peer: Peer) -> None:
         peer.request()
-        peer.send(STREAM_HEAD)
-        for _ in range(5):
-            time.sleep(0.01)
-            peer.send(chunked(TOKEN))
+        begin(peer, 5, 0.01)
         time.sleep(0.05)
         end(peer)
 
@@ -281,10 +277,7 @@ def test_what_came_before_a_run_was_stopped_counts() -> None:
 
     def stream(peer: Peer) -> None:
         peer.request()
-        peer.send(STREAM_HEAD)
-        for _ in range(5):
-            time.sleep(0.01)
-            peer.send(chunked(TOKEN))
+        begin(peer, 5, 0.01)
         time.sleep(0.1)
         stop.set()
         peer.request()
@@ -298,10 +291,7 @@ def test_what_came_before_a_run_was_stopped_counts() -> None:
 def test_bytes_after_the_end_that_look_like_a_chunk_end_the_connection() -> None:
     def stream(peer: Peer) -> None:
         while peer.request():
-            peer.send(STREAM_HEAD)
-            for _ in range(3):
-                time.sleep(0.01)
-                peer.send(chunked(TOKEN))
+            begin(peer, 3, 0.01)
             peer.send(chunked(DONE), END)
             time.sleep(0.01)
             peer.send(chunked(TOKEN))
