@@ -109,11 +109,11 @@ lock: .venv/uv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	touch $@
 
-.venv/core: .venv/uv pyproject.toml requirements.lock
+.venv/core: .venv/uv pyproject.toml requirements.lock hatch_build.py harness/load/spot.c
 	$(BIN)/uv pip install --quiet -c requirements.lock -e .
 	touch $@
 
-.venv/dev: .venv/uv pyproject.toml requirements.lock
+.venv/dev: .venv/uv pyproject.toml requirements.lock hatch_build.py harness/load/spot.c
 	$(BIN)/uv pip install --quiet -c requirements.lock -e '.[dev]'
 	touch $@ .venv/core
 

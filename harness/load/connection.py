@@ -10,13 +10,12 @@ from typing import Any, Literal
 
 from harness.load.columns import NAN, Failure
 from harness.load.reply import ReplyParser
-from harness.load.stamps import STAMP_SIZE, ask_for_stamps
+from harness.load.stamps import ask_for_stamps
 from harness.load.stream import Events
 from harness.load.target import Target
 from harness.load.tls import Received, Tls
 
 RECEIVE = 65_536
-NOTHING = ()  # nothing ends with it
 
 State = Literal["opening", "handshake", "ready"]
 Address = tuple[Any, ...]
@@ -32,9 +31,7 @@ class Connection:
     request, empty where only TLS still has something to send. ``first_byte`` is the object ``NAN``
     until the answer begins. ``pieces`` is None where bodies are not kept. ``latest`` is the moment
     at which the newest bytes came, or the request went. ``framed``: what comes next may be taken by
-    ``Events.take_chunks``. A read that ends with ``ending`` is laid aside in ``held``, behind its
-    stamp; from a length of ``long`` on, both together, it may have several chunks, and its place in
-    ``held`` is in ``doubtful`` if these may have come apart.
+    ``Events.take_chunks``. ``key``: where ``Spotter`` has it, -1 for nowhere.
 
     ``receive(size, stamps.ROOM)`` gives what ``socket.recvmsg`` does: what has come, empty when the
     server has ended the connection, and the kernel's stamp of its last byte; ``send(data)`` how
@@ -46,17 +43,14 @@ class Connection:
         "_socket",
         "_target",
         "address",
-        "doubtful",
         "eligible",
-        "ending",
         "events",
         "fd",
         "first_byte",
         "framed",
-        "held",
         "index",
+        "key",
         "latest",
-        "long",
         "marks",
         "number",
         "opened",
@@ -77,15 +71,12 @@ class Connection:
     def __init__(self, target: Target) -> None:
         """Neither open nor carrying a request."""
         self.reply = ReplyParser()
-        self.index = self.number = self.fd = -1
+        self.index = self.number = self.fd = self.key = -1
         self.scheduled = self.eligible = self.sent = self.latest = NAN
         self.first_byte = self.opened = NAN
         self.marks = 0
-        self.size = self.long = 0
+        self.size = 0
         self.framed = False
-        self.ending: bytes | tuple[bytes, ...] = NOTHING
-        self.held: list[bytes] = []
-        self.doubtful: list[int] = []
         self.events: Events | None = None
         self.pieces: list[bytes] | None = None
         self.tls: Tls | None = None
@@ -125,11 +116,7 @@ class Connection:
     def look_for_chunks(self) -> None:
         """Note whether an HTTP chunk comes next whose bytes but for its token are known."""
         events = self.events
-        if events is not None and events.framed and self.reply.between_chunks:
-            self.framed, self.ending = True, events.ending
-            self.long = STAMP_SIZE + events.short
-        else:
-            self.framed, self.ending = False, NOTHING
+        self.framed = events is not None and events.framed and self.reply.between_chunks
 
     def open(self, address: Address, number: int) -> None:
         """Begin to open, as connection ``number``. Raises OSError when that fails at once."""

@@ -34,7 +34,7 @@ class OpenAIEvents(Events):
         found = _TOKEN.search(event)
         if found is None or self.ended or self.tokens >= 0 or event != b"data: %b\n\n" % data:
             return
-        self._before = event[: found.end(1)]
+        self.before = event[: found.end(1)]
         self._after = event[found.end() - 1 :]
         self._text = found.end(1)
 
@@ -53,7 +53,7 @@ class ServiceEvents(Events):
     def _learn(self, event: bytes, data: bytes) -> None:
         before = b"event: token\ndata: "
         if event == before + data + b"\n\n":
-            self._before, self._after, self._text = before, b"\n\n", len(before)
+            self.before, self._after, self._text = before, b"\n\n", len(before)
 
 
 EVENTS: dict[str, type[Events]] = {"openai": OpenAIEvents, "service": ServiceEvents}

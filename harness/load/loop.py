@@ -14,14 +14,13 @@ from heapq import heappop, heappush
 
 from harness.load.client_health import ClientHealth, Watch, raise_fd_limit
 from harness.load.columns import NAN, NEW_CONNECTION, RETRIED, Failure, Recorder
-from harness.load.connection import NOTHING, RECEIVE, Connection
+from harness.load.connection import RECEIVE, Connection
 from harness.load.dialects import EVENTS
 from harness.load.glance import Glance
-from harness.load.intake import BROKEN, END, HELD, Intake
+from harness.load.intake import BROKEN, END, Intake
 from harness.load.pacing import NEVER, ClosedLoop, OpenLoop, make_pacer
 from harness.load.pool import Pool
 from harness.load.ring import (
-    AT_ONCE,
     ENDED,
     HEAD,
     MORE,
@@ -30,9 +29,11 @@ from harness.load.ring import (
     STAMPED,
     STRIDE,
     Ring,
+    some,
 )
 from harness.load.spool import Spool
-from harness.load.stamps import ROOM, STAMP_SIZE
+from harness.load.spotting import Spotter
+from harness.load.stamps import ROOM
 from harness.load.stream import tokens_said
 from harness.load.target import Deck, Target
 from harness.load.tls import Received
@@ -65,7 +66,9 @@ class Loop:
     ) -> None:
         self.recorder = Recorder()
         self._fd_limit = raise_fd_limit()
-        self._pool = Pool(target)
+        self._keep = spool is not None or target.counts_tokens
+        self._spotter = Spotter(self._fd_limit, keep=self._keep)
+        self._pool = Pool(target, self._spotter)
         self._ring = self._pool.ring
         self._target = target
         self._wire = deck.wire
@@ -82,13 +85,18 @@ class Loop:
         self._connect_timeout_s = connect_timeout_s
         self._tick_s = min(TICK_S, timeout_s / 4, connect_timeout_s / 4)
         self._events = EVENTS[target.stream] if target.stream else None
-        self._keep = spool is not None or target.counts_tokens
         self._issued = self._in_flight = self._peak = 0
         self._finished = self._failed = self._retried = 0
         self._shown = self._shown_lag = 0
         self._taken_all = True  # nothing that had come was left in the last turn
         self._in_order = True  # the ring gives what came first first
-        self._intake = Intake(self._finish, self._broken, self._pool.close)
+        self._intake = Intake(
+            self._finish,
+            self._broken,
+            self._pool.close,
+            self._spotter,
+            streams=target.stream is not None,
+        )
 
     def open_ahead(self, stop: threading.Event) -> None:
         """Open connections before the start; those that fail are opened when they are needed."""
@@ -204,22 +212,7 @@ class Loop:
                     continue
                 try:
                     read = connection.receive(RECEIVE, ROOM)
-                    data, stamps, _, _ = read
-                    if stamps and data.endswith(connection.ending):
-                        piece = stamps[0][2] + data
-                        held = connection.held
-                        held.append(piece)
-                        if len(piece) >= connection.long:
-                            intake.doubt(connection)
-                        if len(held) == HELD:
-                            intake.settle(connection, _clock())
-                        if not encrypted:
-                            continue
-                    elif connection.index < 0:  # the end, or bytes that nobody asked for
-                        self._pool.close(connection)
-                        continue
-                    else:
-                        reads.append((connection, read))
+                    reads.append((connection, read))
                     if encrypted and connection.said_goodbye and read[0]:
                         reads.append((connection, END))  # which the poll will not tell
                 except BlockingIOError:
@@ -239,42 +232,25 @@ class Loop:
 
     def _turn_ring(self, ring: Ring) -> None:
         """``_turn`` for what the ring receives."""
-        pacer, intake, memory = self._pacer, self._intake, ring.memory
-        connections = self._pool.by_number
+        pacer, intake, spotter = self._pacer, self._intake, self._spotter
+        memory = ring.memory
         self._taken_all = False
         for _ in range(BATCHES):
             entries = ring.take()
+            left = spotter.spot(entries, ring, intake.kernel.ahead, _clock())
             reads: list[tuple[Connection, Received]] = []
-            newest, previous = b"", -1
-            for number, result, flags in entries:
-                connection = connections.get(number)
+            for key, result, flags in some(entries, left):
+                connection = spotter.seated(key)
                 if connection is None:
                     continue  # closed since
                 if result > HEAD:
                     at = (flags >> 16) * STRIDE
-                    piece, stamped = memory[at + STAMP : at + result], memory[at + STAMPED]
-                    if stamped and piece.endswith(connection.ending):
-                        held = connection.held
-                        held.append(piece)
-                        if len(piece) >= connection.long:
-                            intake.doubt(connection)
-                        elif number != previous:  # what came while it was received from is newer
-                            newest = piece
-                        previous = number
-                        if len(held) == HELD:
-                            intake.settle(connection, _clock())
-                    elif connection.index < 0:  # bytes that nobody asked for
-                        self._pool.close(connection)
-                        continue
-                    else:
-                        connection.ending = NOTHING  # what follows must wait for this
-                        stamps = [(0, 0, piece[:STAMP_SIZE])] if stamped else []
-                        reads.append((connection, (piece[STAMP_SIZE:], stamps, 0, None)))
+                    stamps = []
+                    if memory[at + STAMPED]:
+                        stamps.append((0, 0, memory[at + STAMP : at + HEAD]))
+                    reads.append((connection, (memory[at + HEAD : at + result], stamps, 0, None)))
                 elif result == SHORT_OF_ROOM:
                     self._in_order = False
-                elif connection.index < 0:
-                    self._pool.close(connection)
-                    continue
                 else:
                     reads.append((connection, END if result in (HEAD, ENDED) else BROKEN))
                     continue
@@ -284,19 +260,17 @@ class Loop:
             if pacer.due <= now:
                 self._issue_due(now)
             if reads:
-                intake.take(reads, now)
+                intake.parse(reads, now)
                 now = _clock()
                 if pacer.due <= now:
                     self._issue_due(now)
-            if entries:
-                ring.give_back(entries)
-            if len(entries) < AT_ONCE:
+            ring.give_back(entries)
+            if ring.all_taken:
                 self._taken_all = self._in_order
                 self._in_order = True
                 break
-            if newest and self._in_order:
-                came = intake.kernel.moment(newest[:STAMP_SIZE])
-                intake.looked = max(intake.looked, came)
+            if self._in_order:
+                intake.looked = max(intake.looked, spotter.newest)
 
     def _advance(self, connection: Connection) -> None:
         """Go on opening a connection."""
@@ -312,8 +286,6 @@ class Loop:
 
     def _broken(self, connection: Connection, failure: Failure, now: float) -> None:
         """The connection ended before the answer did."""
-        if connection.held:
-            self._intake.settle(connection, now)
         if connection.index < 0:
             self._pool.close(connection)
         elif connection.events is not None and connection.events.ended:
@@ -376,10 +348,7 @@ class Loop:
 
     def _finish(self, connection: Connection, failure: Failure, now: float) -> None:
         """Record how a request ended, and let the connection go or stay."""
-        if connection.held:
-            self._intake.settle(connection, now)
-            if connection.index < 0:
-                return
+        self._intake.release(connection)
         body_at, tokens, pieces = -1, -1, connection.pieces
         if pieces:
             if self._spool is not None:
@@ -399,7 +368,6 @@ class Loop:
             heappush(self._free, now)
         if failure is not _OK:
             self._failed += 1
-        connection.framed, connection.ending = False, NOTHING
         if reply.keep and connection.unsent is None:
             connection.index = -1
             self._pool.idle.append(connection)

@@ -6,6 +6,7 @@ import socket
 from harness.errors import InputError
 from harness.load.connection import Address, Connection
 from harness.load.ring import make_ring
+from harness.load.spotting import Spotter
 from harness.load.target import Target
 
 EVENTS = 1024  # that one poll gives at most
@@ -15,22 +16,22 @@ COARSE_S = 0.002
 class Pool:
     """``idle`` connections are taken from the end, so that as few as possible stay in use.
 
-    With a ``ring`` it receives from the connections that are ready, under their numbers, and the
-    poll only tells that it has something; ``by_number`` has these connections.
+    With a ``ring`` it receives from the connections that are ready, under their keys, and the poll
+    only tells that it has something.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, spotter: Spotter) -> None:
         """Raises InputError when the target's host has no address, or this is not Linux."""
         if not hasattr(select, "epoll"):
             raise InputError("the load engine needs Linux; elsewhere drive the server with Locust")
         self._target = target
         self._addresses = _addresses(target)
+        self._spotter = spotter
         self._poll = select.epoll()
         self.ring = make_ring() if target.stream and target.tls is None else None
         if self.ring is not None:
             self._poll.register(self.ring.fd, select.EPOLLIN | select.EPOLLET)
         self.by_fd: dict[int, Connection] = {}
-        self.by_number: dict[int, Connection] = {}
         self.idle: list[Connection] = []
         self.opened = 0
 
@@ -66,9 +67,10 @@ class Pool:
             self.close(connection)
             self._try_next(connection)
             return False
+        if ready and self._target.stream:
+            self._spotter.seat(connection)
         if ready and self.ring is not None:
             self._poll.unregister(connection.fd)
-            self.by_number[connection.number] = connection
             self.receive(connection)
         elif connection.wants != wanted:
             self._poll.modify(connection.fd, connection.wants)
@@ -100,14 +102,14 @@ class Pool:
     def receive(self, connection: Connection) -> None:
         """Let the ring receive from a connection."""
         assert self.ring is not None
-        self.ring.watch(connection.fd, connection.number)
+        self.ring.watch(connection.fd, connection.key)
 
     def close(self, connection: Connection) -> None:
         """Close a connection, whatever its state."""
         if self.ring is not None and connection.unsent is not None:
             self._poll.unregister(connection.fd)  # which the ring's hold of it would keep there
         self.by_fd.pop(connection.fd, None)
-        self.by_number.pop(connection.number, None)
+        self._spotter.leave(connection)
         if connection.index < 0 and connection in self.idle:
             self.idle.remove(connection)
         connection.close(shut=self.ring is not None)  # the poll forgets what is closed

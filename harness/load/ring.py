@@ -14,7 +14,7 @@ import platform
 import socket
 import struct
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 BUFFERS = 2_048
 PIECE = 16_384
@@ -24,8 +24,8 @@ STRIDE = HEAD + PIECE + 64  # not a power of two, else all heads would share few
 MORE = 2  # a flag of an entry: the kernel goes on receiving
 ENDED = 0
 AT_ONCE = 20  # sockets that the kernel deals with before it returns
-MOST = 32  # entries that are taken at a time
-NOBODY = 1 << 62  # a number that no socket has
+MOST = 60  # entries that are taken at a time
+NOBODY = (1 << 20) - 1  # a key that no socket has
 SHORT_OF_ROOM = -errno.ENOBUFS
 
 Entry = tuple[int, int, int]
@@ -38,8 +38,10 @@ _WORK = 1
 _EVENTFD, _BUFFER_RING = 4, 22
 _RECVMSG, _SELECT_BUFFER, _MULTISHOT = 10, 1 << 5, 2
 _HAS_BUFFER = 1
+_WITH_BUFFER = bytes(flags & _HAS_BUFFER for flags in range(256))
 _REQUEST_SIZE = 64
 _ENTRY = struct.Struct("<QiI")
+_FLAGS_AT = 12
 _OFFER = struct.Struct("<QIHH")
 _OFFERED = 7  # the last field of the first offer, in words of 16 bits: how far they go
 _request = struct.Struct("<BBHiQQIIQHHIQQ").pack
@@ -49,13 +51,15 @@ _syscall = ctypes.CDLL(None, use_errno=True).syscall
 
 
 class Ring:
-    """Sockets are watched under numbers of the caller's; ``take`` gives what came to them.
+    """Sockets are watched under keys, numbers of the caller's; ``take`` gives what came to them.
 
-    An entry is ``(number, result, flags)``. A ``result`` above ``HEAD`` is the length of a piece
+    Entries are taken as the kernel writes them; ``told`` gives each as ``(key, result, flags)``. A
+    ``result`` above ``HEAD`` is the length of a piece
     with its head; these begin in ``memory`` at ``(flags >> 16) * STRIDE``. ``HEAD`` or ``ENDED``:
     the other side has ended the connection; less: an error number, negated. Without ``MORE`` among
-    the ``flags`` the socket is no longer watched. ``fd`` tells a poll that something has come, or
-    was taken. Only for the thread that made it: the kernel works when this thread takes.
+    the ``flags`` the socket is no longer watched. ``all_taken``: nothing is left of what had come.
+    ``fd`` tells a poll that something has come, or was taken. Only for the thread that made it: the
+    kernel works when this thread takes.
     """
 
     def __init__(self) -> None:
@@ -78,51 +82,61 @@ class Ring:
         header = struct.pack("<QIIQQQQQ", 0, 0, 0, 0, 0, 0, STAMP, 0)
         self._header = ctypes.create_string_buffer(header, len(header))
 
-    def watch(self, fd: int, number: int) -> None:
+    def watch(self, fd: int, key: int) -> None:
         """Receive from a socket from now on."""
         at = self._words[self._request_tail]
         start = (at & self._last_request) * _REQUEST_SIZE
         self._requests[start : start + _REQUEST_SIZE] = _request(
             _RECVMSG, _SELECT_BUFFER, _MULTISHOT, fd, 0, ctypes.addressof(self._header), 1, 0,
-            number, 0, 0, 0, 0, 0,
+            key, 0, 0, 0, 0, 0,
         )  # fmt: skip
         self._words[self._request_tail] = (at + 1) & _MASK
         self._work(1)
 
-    def take(self) -> list[Entry]:
-        """What came first and was not taken yet, in order, ``MOST`` at a time.
+    def take(self) -> bytes:
+        """What came first and was not taken yet, in order, ``MOST`` entries at most.
 
-        Before that the kernel receives from ``AT_ONCE`` sockets, those that had something first, so
-        that fewer entries are all that there are. What comes to the others meanwhile joins what
-        they have: who is late gets less to do, and catches up.
+        Before that the kernel receives from some sockets, those that had something first. What
+        comes to the others meanwhile joins what they have: who is late gets less to do, and catches
+        up.
         """
-        self._work()
         words = self._words
         head, tail = words[self._head], words[self._tail]
-        if head == tail:
-            return []
-        count = min((tail - head) & _MASK, MOST)
+        for _ in range(MOST // AT_ONCE):
+            former = tail
+            self._work()
+            tail = words[self._tail]
+            more = (tail - former) & _MASK >= AT_ONCE
+            if not more:
+                break
+        waiting = (tail - head) & _MASK
+        count = min(waiting, MOST)
+        self.all_taken = count == waiting and not more
         entries, size = self._entries, _ENTRY.size
         start = head & self._last_entry
         stop = (start + count) & self._last_entry
         at = entries + size * start
-        if start < stop:
+        if start <= stop:
             raw = self._queues[at : entries + size * stop]
         else:
             end = entries + size * (self._last_entry + 1)
             raw = self._queues[at:end] + self._queues[entries : entries + size * stop]
         words[self._head] = (head + count) & _MASK
-        return list(_ENTRY.iter_unpack(raw))
+        return raw
 
-    def give_back(self, entries: Sequence[Entry]) -> None:
+    def give_back(self, entries: bytes) -> None:
         """The memory of the entries that were taken last may be used again.
 
         The kernel uses pieces of memory in turn, so that what it is told of one turn holds for the
         next; only how far it may go has to be said.
         """
-        pieces = sum([flags & _HAS_BUFFER for *_, flags in entries])
+        pieces = entries[_FLAGS_AT :: _ENTRY.size].translate(_WITH_BUFFER).count(1)
         self._offered = (self._offered + pieces) & 0xFFFF
         self._offer[_OFFERED] = self._offered
+
+    def count(self, entries: bytes) -> int:
+        """How many there are."""
+        return len(entries) // _ENTRY.size
 
     def close(self) -> None:
         """Receive no more, and let memory and sockets go."""
@@ -172,9 +186,20 @@ class Ring:
         place = ctypes.addressof(ctypes.c_char.from_buffer(offers))
         about = struct.pack("<QIHHQQQ", place, BUFFERS, 0, 0, 0, 0, 0)
         _call(_REGISTER, self._fd, _BUFFER_RING, about, 1)
+        self.address = first
         self._offer = memoryview(offers).cast("H")
         self._views.append(self._offer)
         self._offer[_OFFERED] = self._offered
+
+
+def told(entries: bytes) -> list[Entry]:
+    """Key, result and flags of each."""
+    return list(_ENTRY.iter_unpack(entries))
+
+
+def some(entries: bytes, places: Iterable[int]) -> list[Entry]:
+    """``told`` of those at these places."""
+    return [_ENTRY.unpack_from(entries, place * _ENTRY.size) for place in places]
 
 
 def make_ring() -> Ring | None:
@@ -190,9 +215,10 @@ def make_ring() -> Ring | None:
     with here, there, contextlib.suppress(OSError):
         ring.watch(here.fileno(), NOBODY)
         there.send(b"?")
-        found = ring.take()
+        entries = ring.take()
+        found = told(entries)
         if found and found[0][1] == HEAD + 1 and found[0][2] & MORE:
-            ring.give_back(found)
+            ring.give_back(entries)
             return ring
     ring.close()
     return None

@@ -8,18 +8,12 @@ without being parsed. Any other is parsed, so that the count is exact whatever t
 import re
 from array import array
 
-import numpy as np
-import numpy.typing as npt
-
-from harness.load.reply import REMEMBERED, sizes
+from harness.load.reply import sizes
 
 EVENT_MAX = 1_000_000
 CR, LF = 13, 10
-_SIZE_MAX = 18  # bytes of a chunk's size line that are looked through
-_LEAST = b"1\r\nx"  # beside what is the same in all chunks
 
 _TOKENS_SAID = re.compile(rb'"completion_tokens":\s?([0-9]{1,18})')
-_endings: dict[bytes, bytes] = {}  # one object for all streams, which stays in the caches
 _EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 
 
@@ -39,10 +33,10 @@ class Events:
 
     __slots__ = (
         "_after",
-        "_before",
         "_rest",
         "_text",
         "bare",
+        "before",
         "broken",
         "ended",
         "ending",
@@ -65,7 +59,7 @@ class Events:
         self.broken = False
         self._rest = b""
         # The bytes around a token's text, and where it begins.
-        self._before = self._after = self.ending = b""
+        self.before = self._after = self.ending = b""
         self._text = 0
 
     @property
@@ -73,53 +67,12 @@ class Events:
         """The next bytes begin an event, and those around a token's text are known."""
         return self._text > 0 and not self._rest
 
-    @property
-    def short(self) -> int:
-        """Fewer bytes than this hold no two chunks that bear a token; known when ``framed``."""
-        return 2 * (len(_LEAST) + len(self._before) + len(self.ending))
-
-    def take_held(
-        self,
-        held: list[bytes],
-        stamps: bytes,
-        moments: npt.NDArray[np.float64],
-        pieces: list[bytes] | None,
-    ) -> int:
-        """``take_chunks`` for reads that came at ``moments``, each of one whole chunk that bears a
-        token: all of them in a few steps. Each stands behind its part of ``stamps``, ends with
-        ``ending`` and is ``short``.
-
-        Gives the size of the events, or 0 when some read is something else, and nothing was done.
-        """
-        before, ending = self._before, self.ending
-        count, into, over = len(held), len(before), len(ending)
-        skip = len(stamps) // count
-        until = skip + _SIZE_MAX
-        starts = [piece.find(b"\n", skip, until) + 1 for piece in held]
-        heads = [piece[skip : at + into] for piece, at in zip(held, starts, strict=True)]
-        lengths: dict[bytes, int] = {}
-        for head in set(heads):
-            at = len(head) - into
-            size = sizes.get(head[: at - 2], 0)
-            if size <= into + over - 2 or not head.endswith(before) or head[at - 2] != CR:
-                return 0
-            lengths[head] = skip + at + size + 2
-        if list(map(len, held)) != [lengths[head] for head in heads]:
-            return 0
-        if ending[0] in {piece[at + into] for piece, at in zip(held, starts, strict=True)}:
-            return 0
-        wire = b"".join(held)
-        for end in (b"\n", b"\r"):
-            each = 1 + before.count(end) + ending.count(end)
-            if wire.count(end) - stamps.count(end) != count * each:
-                return 0
-        if pieces is not None:
-            pieces += [piece[at:-2] for piece, at in zip(held, starts, strict=True)]
-        self.gaps.append(moments[0] - self.last)
-        self.gaps.frombytes((moments[1:] - moments[:-1]).astype(np.float32).tobytes())
-        self.last = float(moments[-1])
-        self.token_chunks += count
-        return len(wire) - sum(starts) - 2 * count
+    def take_counted(self, gaps: bytes, last: float) -> None:
+        """``take_chunks`` for what ``Spotter`` has counted: one chunk for each of these float32."""
+        before = len(self.gaps)
+        self.gaps.frombytes(gaps)
+        self.token_chunks += len(self.gaps) - before
+        self.last = last
 
     def take_chunks(self, data: bytes, now: float, pieces: list[bytes] | None) -> int:
         """``feed`` for what is most frequent: whole HTTP chunks, each with one event that bears a
@@ -128,7 +81,7 @@ class Events:
         Gives the size of the events, which are added to ``pieces``; or 0 when ``data`` is something
         else, and nothing was done. Only to be called when ``framed``.
         """
-        before, ending, into, over = self._before, self.ending, self._text, len(self.ending)
+        before, ending, into, over = self.before, self.ending, self._text, len(self.ending)
         count = total = at = 0
         end = len(data)
         events: list[bytes] = []
@@ -168,7 +121,7 @@ class Events:
         if (
             text
             and not self._rest
-            and piece.startswith(self._before)
+            and piece.startswith(self.before)
             and piece.endswith(self._after)
             and piece[text] != self._after[0]
             and piece.find(LF, text) == len(piece) - 2
@@ -191,10 +144,7 @@ class Events:
                 if self.token_chunks == 0:
                     self.first = now
                     self._learn(event + b"\n\n", content)
-                    ending = self._after + b"\r\n"
-                    if len(_endings) >= REMEMBERED:
-                        _endings.clear()
-                    self.ending = _endings.setdefault(ending, ending)
+                    self.ending = self._after + b"\r\n"
                 else:
                     self.gaps.append(now - self.last)
                 self.last = now
