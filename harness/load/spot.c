@@ -39,8 +39,8 @@ typedef struct { /* seconds and nanoseconds since 1970 */
     int64_t s, ns;
 } Stamp;
 
-typedef struct { /* where an event that was counted lies */
-    int64_t key, start, end;
+typedef struct { /* where an event that was counted lies, in which of the reads */
+    int64_t key, read, start, end;
 } Event;
 
 typedef struct {
@@ -53,8 +53,8 @@ typedef struct {
     Event *events;   /* NULL: where they are is not asked */
 } Turn;
 
-const int64_t layout[] = {sizeof(Row), sizeof(Turn), HELD,   BEFORE, AFTER, SEATS,
-                          STAMPED,     STAMP,        HEAD,   STRIDE, MORE};
+const int64_t layout[] = {sizeof(Row), sizeof(Turn), sizeof(Event), HELD, BEFORE, AFTER,
+                          SEATS,       STAMPED,      STAMP,         HEAD, STRIDE, MORE};
 
 static int hex(unsigned char c) {
     if (c >= '0' && c <= '9') return c - '0';
@@ -81,8 +81,8 @@ static int64_t event_in(const Row *row, const unsigned char *data, int64_t lengt
 }
 
 /* Counts a read, or says 0. It lies at base + start; stamp NULL: it has none. */
-static int count(Turn *turn, int64_t key, const unsigned char *base, int64_t start, int64_t length,
-                 const Stamp *stamp) {
+static int count(Turn *turn, int64_t key, int64_t read, const unsigned char *base, int64_t start,
+                 int64_t length, const Stamp *stamp) {
     int64_t seat = key & (SEATS - 1);
     if (key < 0 || seat >= turn->seats) return 0;
     Row *row = turn->rows + seat;
@@ -105,7 +105,7 @@ static int count(Turn *turn, int64_t key, const unsigned char *base, int64_t sta
     row->size += length - at - 2;
     if (first) turn->newest = came;
     if (turn->events)
-        turn->events[turn->counted] = (Event){key, start + at, start + length - 2};
+        turn->events[turn->counted] = (Event){key, read, start + at, start + length - 2};
     turn->counted++;
     return 1;
 }
@@ -120,7 +120,7 @@ int32_t spot_entries(Turn *turn, const Entry *entries, int32_t number, const uns
         Stamp stamp;
         int whole = entry->result > HEAD && entry->flags & MORE && memory[head + STAMPED];
         if (whole) memcpy(&stamp, memory + head + STAMP, sizeof stamp);
-        if (!count(turn, entry->key, memory, head + HEAD, entry->result - HEAD,
+        if (!count(turn, entry->key, i, memory, head + HEAD, entry->result - HEAD,
                    whole ? &stamp : NULL))
             left[count_left++] = i;
     }
@@ -132,7 +132,7 @@ int32_t spot_reads(Turn *turn, const int64_t *keys, const unsigned char *const *
                    const int64_t *lengths, const Stamp *stamps, int32_t number, int32_t *left) {
     int32_t count_left = 0;
     for (int32_t i = 0; i < number; i++)
-        if (!count(turn, keys[i], reads[i], 0, lengths[i], stamps[i].s ? stamps + i : NULL))
+        if (!count(turn, keys[i], i, reads[i], 0, lengths[i], stamps[i].s ? stamps + i : NULL))
             left[count_left++] = i;
     return count_left;
 }

@@ -42,7 +42,7 @@ class _Row(ctypes.Structure):
 
 
 class _Event(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_int64) for name in ("key", "start", "end")]
+    _fields_ = [(name, ctypes.c_int64) for name in ("key", "read", "start", "end")]
 
 
 class _Turn(ctypes.Structure):
@@ -61,7 +61,7 @@ class _Turn(ctypes.Structure):
 def _load(path: Path) -> ctypes.CDLL | None:
     """The library, if it is there and was made of the same ``spot.c``."""
     layout = (
-        ctypes.sizeof(_Row), ctypes.sizeof(_Turn), HELD, BEFORE, AFTER, _SEATS,
+        *map(ctypes.sizeof, (_Row, _Turn, _Event)), HELD, BEFORE, AFTER, _SEATS,
         ring.STAMPED, ring.STAMP, ring.HEAD, ring.STRIDE, ring.MORE,
     )  # fmt: skip
     try:
@@ -99,7 +99,7 @@ class Spotter:
         self._turn = _Turn(rows=ctypes.addressof(self._rows))
         self._at = ctypes.addressof(self._turn)
         self._keep = keep
-        self._left = (ctypes.c_int32 * 0)()
+        self._left, self._events = (ctypes.c_int32 * 0)(), (_Event * 0)()
 
     def seat(self, connection: Connection) -> None:
         """Give a connection a key, which no other ever had."""
@@ -171,7 +171,7 @@ class Spotter:
         too.
         """
         number = ring.count(entries)
-        if _library is None:
+        if _library is None or not number:
             return range(number)
         left = self._begin(number, ahead, now)
         count = _library.spot_entries(self._at, entries, number, ring.address, left)
@@ -184,7 +184,7 @@ class Spotter:
     ) -> Sequence[int]:
         """``spot`` for what was read of each connection."""
         number = len(reads)
-        if _library is None:
+        if _library is None or not number:
             return range(number)
         left = self._begin(number, ahead, now)
         count = _library.spot_reads(
@@ -197,9 +197,9 @@ class Spotter:
             left,
         )
         if self._keep:
-            by_key = {connection.key: data for connection, (data, *_) in reads}
             for event in self._events[: self._turn.counted]:
-                self._kept(event.key, by_key[event.key][event.start : event.end])
+                _, (data, *_) = reads[event.read]
+                self._kept(event.key, data[event.start : event.end])
         return left[:count]
 
     @property

@@ -5,35 +5,14 @@ import socket
 import struct
 import time
 
-import numpy as np
-import numpy.typing as npt
-
 STAMP_SIZE = 16
 ROOM = socket.CMSG_SPACE(STAMP_SIZE)
 """For one stamp, beside the bytes that ``recvmsg`` gives."""
 TRIES = 5
 SURE_S = 2e-5  # two clocks read within this were read without interruption
-_IN_SECONDS = np.array([1.0, 1e-9])
 _SO_TIMESTAMPNS = 35  # of Linux, as x86 and Arm number it; Python has no name for it
 
 _parts = struct.Struct("@qq").unpack  # whole seconds and nanoseconds since 1970
-
-
-def moments_of(
-    stamps: bytes, ahead: float, earliest: float, latest: float
-) -> npt.NDArray[np.float64]:
-    """The moments of what came in the order of its ``stamps``, one after another, between
-    ``earliest`` and ``latest``; the stamps' clock is ``ahead`` seconds ahead.
-    """
-    moments: npt.NDArray[np.float64] = np.frombuffer(stamps, np.int64).reshape(-1, 2) @ _IN_SECONDS
-    moments -= ahead
-    # The two clocks are compared to some microseconds only.
-    if moments[0] < earliest:
-        moments[0] = earliest
-    np.maximum.accumulate(moments, out=moments)
-    if moments[-1] > latest:
-        np.minimum(moments, latest, out=moments)
-    return moments
 
 
 def ask_for_stamps(sock: socket.socket) -> None:

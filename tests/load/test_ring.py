@@ -18,6 +18,7 @@ from harness.load.ring import (
     BUFFERS,
     HEAD,
     MORE,
+    MOST,
     PIECE,
     SHORT_OF_ROOM,
     STAMP,
@@ -26,6 +27,8 @@ from harness.load.ring import (
     Entry,
     Ring,
     make_ring,
+    some,
+    told,
 )
 from harness.load.stamps import STAMP_SIZE, ask_for_stamps
 from tests.load.raw_server import until_stamped
@@ -66,7 +69,7 @@ def everything(ring: Ring) -> list[tuple[int, bytes]]:
     """All that comes, by number of the socket, until there is no more."""
     found = []
     while entries := ring.take():
-        found += [(entry[0], bytes_of(ring, entry)) for entry in entries if entry[1] > HEAD]
+        found += [(entry[0], bytes_of(ring, entry)) for entry in told(entries) if entry[1] > HEAD]
         ring.give_back(entries)
     return found
 
@@ -80,7 +83,7 @@ def test_pieces_stand_by_themselves_with_their_stamps(ring: Ring) -> None:
         for word in (b"one", b"two", b"three"):
             sent.append(time.time())
             theirs.sendall(word)
-            entries += ring.take()
+            entries += told(ring.take())
             time.sleep(0.02)
         assert [number for number, _, _ in entries] == [7, 7, 7]
         assert [bytes_of(ring, entry) for entry in entries] == [b"one", b"two", b"three"]
@@ -97,11 +100,11 @@ def test_ends_and_breaks_are_told(ring: Ring) -> None:
     with pairs(2) as [(ours, theirs), (others, broken)]:
         ring.watch(ours.fileno(), 1)
         ring.watch(others.fileno(), 2)
-        assert ring.take() == []
+        assert ring.take() == b""
         theirs.close()
         broken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         broken.close()
-        (first, ended, some), (second, reset, more) = ring.take()
+        (first, ended, some), (second, reset, more) = told(ring.take())
         assert (first, ended, some & MORE) == (1, HEAD, 0)
         assert (second, reset < 0, more & MORE) == (2, True, 0)
 
@@ -113,7 +116,7 @@ def test_a_socket_that_is_shut_here_is_let_go(ring: Ring) -> None:
         ours.shutdown(socket.SHUT_RDWR)
         ours.close()
         assert theirs.recv(10) == b""
-        [(number, result, flags)] = ring.take()
+        [(number, result, flags)] = told(ring.take())
         assert (number, result, flags & MORE) == (1, HEAD, 0)
 
 
@@ -146,15 +149,14 @@ def test_without_room_nothing_is_lost(ring: Ring) -> None:
     """All memory is taken and not given back; the sockets are watched again."""
     with pairs(1) as [(ours, theirs)]:
         ring.watch(ours.fileno(), 1)
-        held: list[list[Entry]] = []
+        held = b""
         for number in range(BUFFERS + 2):
             theirs.sendall(b"%5d" % number)
-            held.append(ring.take())
-        ends = [entry for entries in held for entry in entries if not entry[2] & MORE]
+            held += ring.take()
+        ends = [entry for entry in told(held) if not entry[2] & MORE]
         assert [result for _, result, _ in ends] == [SHORT_OF_ROOM]
-        before = b"".join(bytes_of(ring, e) for entries in held for e in entries if e[1] > HEAD)
-        for entries in held:
-            ring.give_back(entries)
+        before = b"".join(bytes_of(ring, entry) for entry in told(held) if entry[1] > HEAD)
+        ring.give_back(held)
         ring.watch(ours.fileno(), 1)
         after = b"".join(piece for _, piece in everything(ring))
     assert before + after == b"".join(b"%5d" % number for number in range(BUFFERS + 2))
@@ -165,18 +167,18 @@ def test_memory_is_counted_in_whatever_order_it_comes_back(ring: Ring) -> None:
     with pairs(1) as [(ours, theirs)]:
         ring.watch(ours.fileno(), 1)
         for turn in range(40):
-            entries: list[Entry] = []
+            entries = []
             for number in range(3):
                 theirs.sendall(b"%d" % number)
-                entries += ring.take()
-            assert [bytes_of(ring, entry) for entry in entries] == [b"0", b"1", b"2"], turn
-            ring.give_back(entries[1:] + entries[:1])
+                entries.append(ring.take())
+            found = [bytes_of(ring, entry) for entry in told(b"".join(entries))]
+            assert found == [b"0", b"1", b"2"], turn
+            ring.give_back(b"".join(entries[1:] + entries[:1]))
         for _ in range(BUFFERS):
             theirs.sendall(b"x")
-            held = ring.take()
-            assert held[0][2] & MORE
+            assert told(ring.take())[0][2] & MORE
         theirs.sendall(b"x")
-        assert [result for _, result, _ in ring.take()] == [SHORT_OF_ROOM]
+        assert [result for _, result, _ in told(ring.take())] == [SHORT_OF_ROOM]
 
 
 def test_nothing_is_left_open(ring: Ring) -> None:
@@ -198,11 +200,11 @@ def test_a_socket_is_received_from_at_once(ring: Ring) -> None:
         os.dup2(second.fileno(), number)
         others.sendall(b"to the second")
         its.sendall(b"to the first")
-        assert [bytes_of(ring, entry) for entry in ring.take()] == [b"to the first"]
+        assert [bytes_of(ring, entry) for entry in told(ring.take())] == [b"to the first"]
 
 
 def test_those_that_had_something_first_are_received_from_first(ring: Ring) -> None:
-    count = 2 * AT_ONCE + 5
+    count = MOST + 2 * AT_ONCE + 5
     with pairs(count) as made:
         for number, (ours, _) in enumerate(made):
             ring.watch(ours.fileno(), number)
@@ -210,14 +212,26 @@ def test_those_that_had_something_first_are_received_from_first(ring: Ring) -> N
         for _, theirs in made:
             theirs.sendall(b"a")
         first = ring.take()
-        assert [number for number, _, _ in first] == list(range(AT_ONCE))
+        assert [number for number, _, _ in told(first)] == list(range(MOST))
+        assert not ring.all_taken
         for _, theirs in made:
             theirs.sendall(b"b")
         ring.give_back(first)
         # The others were not received from in between, so theirs came together.
         rest = everything(ring)
-        assert rest[: count - AT_ONCE] == [(number, b"ab") for number in range(AT_ONCE, count)]
-        assert rest[count - AT_ONCE :] == [(number, b"b") for number in range(AT_ONCE)]
+        assert rest[: count - MOST] == [(number, b"ab") for number in range(MOST, count)]
+        assert rest[count - MOST :] == [(number, b"b") for number in range(MOST)]
+        assert ring.all_taken
+
+
+def test_some_of_the_entries(ring: Ring) -> None:
+    with pairs(3) as made:
+        for number, (ours, theirs) in enumerate(made):
+            theirs.sendall(b"%d" % number)
+            ring.watch(ours.fileno(), number)
+        entries = ring.take()
+    assert ring.count(entries) == 3
+    assert some(entries, [2, 0]) == [told(entries)[2], told(entries)[0]]
 
 
 def test_a_signal_does_not_disturb(ring: Ring, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,12 @@
 """The kernel's stamps, and its clock beside ours."""
 
 import socket
-import struct
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from harness.load.stamps import ROOM, SURE_S, TRIES, KernelClock, ask_for_stamps, moments_of
+from harness.load.stamps import ROOM, SURE_S, TRIES, KernelClock, ask_for_stamps
 from tests.load.raw_server import until_stamped
 
 
@@ -26,14 +25,6 @@ def test_what_a_socket_receives_is_stamped_when_it_comes() -> None:
             data, [(level, _, stamp)], _, _ = ours.recvmsg(100, ROOM)
     assert (data, level) == (b"now", socket.SOL_SOCKET)
     assert before - 0.001 < KernelClock().moment(stamp) < after + 0.001 + 0.04
-
-
-def test_stamps_taken_together_are_in_order_and_in_between() -> None:
-    stamps = b"".join(
-        struct.pack("@qq", 100, ns) for ns in (10**8, 3 * 10**8, 2 * 10**8, 9 * 10**8)
-    )
-    moments = moments_of(stamps, 90.0, 10.2, 10.6)
-    assert moments.tolist() == pytest.approx([10.2, 10.3, 10.3, 10.6])
 
 
 def test_a_socket_that_cannot_stamp_is_left_alone() -> None:

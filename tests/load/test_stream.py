@@ -1,10 +1,8 @@
 """Events as they come: tokens told from the rest, exactly, however the bytes are cut."""
 
 import json
-import struct
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,140 +104,62 @@ def test_counts_are_those_of_a_whole_parse(
         assert sum(events.gaps) == pytest.approx(events.last - events.first)
 
 
-Stamped = tuple[float, bytes]
-
-
 def event(data: str, name: str | None = None) -> bytes:
     return (f"event: {name}\n" if name else "").encode() + f"data: {data}\n\n".encode()
 
 
-@given(
-    answers(),
-    st.just([]) | st.lists(st.integers(0, 10_000), max_size=20),
-    st.just([]) | st.lists(st.integers(1, 3), max_size=12),
-    st.booleans(),
-    st.booleans(),
-)
-def test_chunks_taken_whole_count_as_those_that_are_parsed(
-    made: tuple[list[str], str], cuts: list[int], groups: list[int], keep: bool, hold: bool
-) -> None:
-    """As the loop reads: chunks are laid aside and taken together, or by ``take_chunks``, and what
-    these do not take goes through the parsers.
-    """
+@st.composite
+def read_answers(draw: st.DrawFn) -> list[bytes]:
+    """An answer in HTTP chunks as it is read: mostly to where a chunk ends, somewhere anywhere."""
+    texts, end = draw(answers())
+    groups = draw(st.just([]) | st.lists(st.integers(1, 3), max_size=12))
+    cuts = draw(st.just([]) | st.lists(st.integers(0, 10_000), max_size=20))
+    line = draw(st.sampled_from([b"%x", b"%X", b"%04x", b"%x;a=b"]))
     data = b"".join(
-        b"%x\r\n%b\r\n" % (len(event), event)
-        for text in made[0]
-        for event in [f"data: {text}{made[1]}{made[1]}".encode()]
+        b"%b\r\n%b\r\n" % (line % len(event), event)
+        for text in texts
+        for event in [f"data: {text}{end}{end}".encode()]
     )
-    # Most reads end where a chunk does, some anywhere.
     ends = [at + 4 for at in range(len(data)) if data.startswith(b"\n\n\r\n", at)]
     edges = {0, len(data), *ends[:: (groups or [1])[0]]} | {cut % (len(data) + 1) for cut in cuts}
-    reads = [data[a:b] for a, b in pairwise(sorted(edges))]
-
-    def parse(reply: ReplyParser, events: OpenAIEvents, pieces: list[bytes], read: Stamped) -> None:
-        for piece in reply.feed(read[1]):
-            pieces.append(piece)
-            events.feed(piece, read[0])
-
-    found: list[tuple[OpenAIEvents, bytes]] = []
-    for quick in (True, False):
-        reply, events, pieces = ReplyParser(), OpenAIEvents(), list[bytes]()
-        reply.feed(CHUNKED)
-        kept = pieces if keep or not quick else None
-        held: list[Stamped] = []
-        for moment, read in enumerate([*reads, b""], 1):
-            framed = quick and events.framed and reply.between_chunks
-            short = framed and len(read) < events.short and read.endswith(events.ending)
-            if short and hold:
-                held.append((float(moment), read))
-                continue
-            if held:
-                before = len(pieces)
-                stamps = b"".join(struct.pack("@qq", 10, 13) for _ in held)  # with both line ends
-                together = [b"\n" + bytes(7) + b"\r" + bytes(7) + data for _, data in held]
-                moments = np.array([moment for moment, _ in held])
-                size = events.take_held(together, stamps, moments, kept)
-                assert kept is None or sum(map(len, pieces[before:])) == size
-                for one in held if not size else ():
-                    parse(reply, events, pieces, one)
-                held = []
-            if framed and events.framed and reply.between_chunks:
-                before = len(pieces)
-                if size := events.take_chunks(read, float(moment), kept):
-                    assert kept is None or sum(map(len, pieces[before:])) == size
-                    continue
-                assert len(pieces) == before
-            parse(reply, events, pieces, (float(moment), read))
-        found.append((events, b"".join(pieces)))
-    (quick_one, quick_body), (slow_one, slow_body) = found
-    assert quick_body == slow_body or not keep
-    for name in ("first", "last", "token_chunks", "other_chunks", "tokens", "ended", "broken"):
-        one, other = getattr(quick_one, name), getattr(slow_one, name)
-        assert one == other or one != one != other != other, name
-    assert quick_one.gaps == slow_one.gaps
+    return [data[a:b] for a, b in pairwise(sorted(edges))]
 
 
-def on_the_wire(text: str) -> bytes:
-    """A chunk of an answer in an HTTP chunk."""
-    data = event(chunk(text))
-    return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-def framed() -> OpenAIEvents:
-    """Events that have seen a first token, at 1 s."""
-    events, reply = OpenAIEvents(), ReplyParser()
+def parsed(reads: list[bytes]) -> tuple[OpenAIEvents, bytes]:
+    """The events and the body of an answer whose reads came at 1, 2, 3, … s."""
+    reply, events, body = ReplyParser(), OpenAIEvents(), b""
     reply.feed(CHUNKED)
-    for length in range(1, 400):  # other answers have made their lines of sizes known
-        ReplyParser().feed(CHUNKED + b"%x\r\n" % length)
-    for piece in reply.feed(on_the_wire("first")):
-        events.feed(piece, 1.0)
-    assert events.framed
-    return events
+    for moment, read in enumerate(reads, 1):
+        for piece in reply.feed(read):
+            body += piece
+            events.feed(piece, float(moment))
+    return events, body
 
 
-def hold(events: OpenAIEvents, reads: list[bytes], pieces: list[bytes] | None = None) -> int:
-    """Take ``reads`` that came at 2, 3, 4, … s together."""
-    stamps = b"\n\r" * 8 * len(reads)
-    moments = np.arange(2.0, 2.0 + len(reads))
-    return events.take_held([b"\n\r" * 8 + read for read in reads], stamps, moments, pieces)
+def assert_same(one: OpenAIEvents, other: OpenAIEvents) -> None:
+    for name in ("first", "last", "token_chunks", "other_chunks", "tokens", "ended", "broken"):
+        first, second = getattr(one, name), getattr(other, name)
+        assert first == second or first != first != second != second, name
+    assert one.gaps == other.gaps
 
 
-def test_chunks_laid_aside_are_taken_together() -> None:
-    texts = ["a", "b" * 130, "가나다", "\\n", "c"]  # with size lines of two and three digits
-    events, pieces = framed(), list[bytes]()
-    size = hold(events, [on_the_wire(text) for text in texts], pieces)
-    assert pieces == [event(chunk(text)) for text in texts]
-    assert size == sum(map(len, pieces))
-    assert (events.token_chunks, events.first, events.last) == (6, 1.0, 6.0)
-    assert events.gaps.tolist() == [1.0] * 5
-
-
-GOOD = on_the_wire("good")
-
-
-@pytest.mark.parametrize(
-    "read",
-    [
-        on_the_wire(""),
-        GOOD.replace(b"good", b"go\nd"),
-        GOOD.replace(b"good", b"go\rd"),
-        GOOD.replace(b"good", b"\nood"),
-        GOOD.replace(b'"good"', b'"",'),  # the text is empty, and something else stands there
-        GOOD.replace(b"choices", b"chances"),
-        b"1" + GOOD,  # longer than it says
-        b"zz" + GOOD[2:],
-        b"0" * 20 + GOOD,
-        GOOD.replace(b"\r\n", b"\n\n", 1),
-        GOOD[2:],
-    ],
-)
-def test_what_is_no_plain_chunk_is_not_taken_with_the_others(read: bytes) -> None:
-    events, pieces = framed(), list[bytes]()
-    before = (events.token_chunks, events.last, events.gaps.tolist())
-    for reads in ([read], [GOOD, read, GOOD]):
-        assert hold(events, reads, pieces) == 0
-    assert (events.token_chunks, events.last, events.gaps.tolist()) == before
-    assert pieces == []
+@given(read_answers(), st.booleans())
+def test_chunks_taken_whole_count_as_those_that_are_parsed(reads: list[bytes], keep: bool) -> None:
+    reply, events, pieces = ReplyParser(), OpenAIEvents(), list[bytes]()
+    reply.feed(CHUNKED)
+    for moment, read in enumerate(reads, 1):
+        if events.framed and reply.between_chunks:
+            before = len(pieces)
+            if size := events.take_chunks(read, float(moment), pieces if keep else None):
+                assert not keep or sum(map(len, pieces[before:])) == size
+                continue
+            assert len(pieces) == before
+        for piece in reply.feed(read):
+            pieces.append(piece)
+            events.feed(piece, float(moment))
+    expected, body = parsed(reads)
+    assert_same(events, expected)
+    assert b"".join(pieces) == body or not keep
 
 
 def test_each_token_has_its_moment() -> None:

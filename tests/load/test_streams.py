@@ -1,4 +1,4 @@
-"""Streams against real sockets, received through the ring and read one by one."""
+"""Streams against real sockets: received through the ring or read one by one, told or parsed."""
 
 import socket
 import threading
@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.load import intake, pool
+from harness.load import intake, pool, spotting
 from harness.load.client_health import RunQueue
-from harness.load.intake import HELD, LATE_S
+from harness.load.intake import LATE_S
 from harness.load.ring import make_ring
+from harness.load.spotting import HELD
 from tests.load.raw_server import (
     DONE,
     END,
@@ -28,10 +29,14 @@ from tests.load.raw_server import (
 )
 
 
-@pytest.fixture(params=["ring", "recvmsg"], autouse=True)
+@pytest.fixture(params=["ring", "ring, parsed", "recvmsg", "recvmsg, parsed"], autouse=True)
 def receiving(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways, where the kernel allows the first."""
-    if request.param == "recvmsg":
+    """All ways, where the kernel allows the first two; ``parsed``: without the C code."""
+    if request.param.endswith("parsed"):
+        monkeypatch.setattr(spotting, "_library", None)
+    else:
+        assert spotting._library is not None, "make .venv/dev compiles it"
+    if request.param.startswith("recvmsg"):
         monkeypatch.setattr(pool, "make_ring", lambda: None)
     elif (ring := make_ring()) is None:
         pytest.skip("no io_uring here")
@@ -217,7 +222,7 @@ def test_many_streams_are_read_together_and_none_is_lost(receiving: str) -> None
         result = drive(port, users=40, requests=120, stream="openai")
     assert failures(result) == ["none"] * 120
     assert result.columns.token_chunks.tolist() == [5] * 120
-    assert result.client.io_uring == (receiving == "ring")
+    assert result.client.io_uring == receiving.startswith("ring")
 
 
 def test_long_answers_are_kept_as_they_came(tmp_path: Path) -> None:
