@@ -8,8 +8,11 @@
  *   anything else          a small JSON answer after --delay-ms
  * --stall-at S --stall-for S: S seconds after the first request the server does nothing for a while.
  * --log FILE: at SIGTERM, five little-endian doubles a request: CLOCK_MONOTONIC seconds (as Python's
- * time.perf_counter on Linux) at which it was complete, its first token, its last token and its end
- * were written, and the number of its tokens. Prints "listening on URL" when ready.
+ * time.perf_counter on Linux) at which it had come, its first token, its last token and its end were
+ * written, and the number of its tokens. Prints "listening on URL" when ready.
+ *
+ * When a request came is the kernel's stamp of its last byte, which does not wait until this process
+ * runs: what keeps the server from noticing a request is part of the server's time.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -41,6 +44,7 @@ typedef struct {
     size_t have, room, out_have;
 } Conn;
 
+static double ahead; /* CLOCK_REALTIME, which stamps are of, before CLOCK_MONOTONIC */
 static double ttft = .05, gap = .01, delay, stall_at = -1, stall_for, first_request = -1;
 static int tokens = 64, poller;
 static Conn **heap;
@@ -53,10 +57,25 @@ static volatile sig_atomic_t stopping;
 static char whole[512], plain[256], head[512], token[512], tail[1024];
 static size_t whole_len, plain_len, head_len, token_len, tail_len;
 
+static double seconds(struct timespec t) {
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
 static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+    return seconds(t);
+}
+
+static void compare_clocks(void) {
+    double least = 1;
+    for (int i = 0; i < 5; i++) { /* the best of some, since this may be interrupted */
+        struct timespec t;
+        double before = now();
+        clock_gettime(CLOCK_REALTIME, &t);
+        double took = now() - before;
+        if (took < least) least = took, ahead = seconds(t) - before - took / 2;
+    }
 }
 
 static void *need(void *memory) {
@@ -195,8 +214,8 @@ static int due(Conn *c) {
 }
 
 /* One complete request of `size` bytes at c->in. */
-static int serve(Conn *c, const char *body, size_t body_size) {
-    c->truth = (Truth){.arrived = now()};
+static int serve(Conn *c, const char *body, size_t body_size, double arrived) {
+    c->truth = (Truth){.arrived = arrived};
     if (first_request < 0) first_request = c->truth.arrived;
     char *path = memchr(c->in, ' ', c->have);
     int chat = path && !strncmp(path, " /v1/chat/completions", 21);
@@ -220,7 +239,11 @@ static int receive(Conn *c) {
         if (c->room >= REQUEST_MAX) return drop(c), 0;
         c->in = need(realloc(c->in, (c->room = c->room * 2 + 8192) + 1));
     }
-    ssize_t got = recv(c->fd, c->in + c->have, c->room - c->have, 0);
+    struct iovec to = {c->in + c->have, c->room - c->have};
+    char control[CMSG_SPACE(sizeof(struct timespec))];
+    struct msghdr message = {.msg_iov = &to, .msg_iovlen = 1, .msg_control = control,
+                             .msg_controllen = sizeof control};
+    ssize_t got = recvmsg(c->fd, &message, 0);
     if (got < 0 && errno == EAGAIN) return 1;
     if (got <= 0) return drop(c), 0;
     c->have += (size_t)got;
@@ -231,7 +254,15 @@ static int receive(Conn *c) {
     char *length = strcasestr(c->in, "\r\ncontent-length:");
     if (length && length < end) body_size = strtoul(length + 17, NULL, 10);
     if (c->have < head_size + body_size) return 1;
-    int alive = serve(c, c->in + head_size, body_size);
+    double arrived = now();
+    struct cmsghdr *stamp = CMSG_FIRSTHDR(&message);
+    if (stamp && stamp->cmsg_type == SO_TIMESTAMPNS) { /* not yet when the kernel begins to stamp */
+        struct timespec t;
+        memcpy(&t, CMSG_DATA(stamp), sizeof t);
+        double came = seconds(t) - ahead;
+        if (came < arrived) arrived = came;
+    }
+    int alive = serve(c, c->in + head_size, body_size, arrived);
     if (alive) c->have = 0;
     return alive;
 }
@@ -242,6 +273,7 @@ static void take(int listener) {
         if (fd < 0) return;
         int one = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);
         Conn *c = need(calloc(1, sizeof *c));
         c->fd = fd;
         c->slot = -1;
@@ -330,7 +362,7 @@ int main(int argc, char **argv) {
     printf("listening on http://127.0.0.1:%d\n", ntohs(address.sin_port));
     fflush(stdout);
 
-    while (!stopping) {
+    for (double compared = 0; !stopping;) {
         struct timespec wait, *limit = NULL;
         if (timers) {
             double left = heap[0]->due - now();
@@ -346,6 +378,7 @@ int main(int argc, char **argv) {
             nanosleep(&pause, NULL);
             stall_at = -1;
         }
+        if (now() > compared + .1) compare_clocks(), compared = now();
         for (int i = 0; i < count; i++) {
             Conn *c = events[i].data.ptr;
             if (!c) take(listener);
