@@ -28,6 +28,8 @@ class ClientHealth:
     at its sockets: what may have come late to its stamp by as much."""
     io_uring: bool
     """Chunks of streams were received through ``ring``; else sockets were read one by one."""
+    compiled: bool
+    """Chunks of streams could be told by compiled code (``spotting``); else each was parsed."""
     unstamped: int
     """Reads whose bytes bore no stamp of the kernel's, and so have that of this process."""
     merged: int
@@ -118,6 +120,7 @@ class Watch:
         retried: int,
         fd_limit: int,
         io_uring: bool,
+        compiled: bool,
         unstamped: int,
         merged: int,
         first_merged: int,
@@ -129,6 +132,7 @@ class Watch:
             wall_s=time.perf_counter() - self._wall,
             loop_lag=np.frombuffer(self.lag, np.float32),
             io_uring=io_uring,
+            compiled=compiled,
             unstamped=unstamped,
             merged=merged,
             first_merged=first_merged,

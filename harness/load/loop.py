@@ -176,6 +176,7 @@ class Loop:
             retried=self._retried,
             fd_limit=self._fd_limit,
             io_uring=self._ring is not None,
+            compiled=self._spotter.compiled,
             unstamped=intake.unstamped,
             merged=intake.merged,
             first_merged=intake.first_merged,

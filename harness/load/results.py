@@ -152,6 +152,7 @@ def _client(client: ClientHealth) -> dict[str, Any]:
         "cpu_share": client.cpu_s / client.wall_s if client.wall_s > 0 else None,
         "loop_lag_s": spread(client.loop_lag.astype(np.float64), bounded=False),
         "io_uring": client.io_uring,
+        "compiled": client.compiled,
         "kernel_stamps": not client.unstamped,
         "merged_chunks": client.merged,
         "merged_first_chunks": client.first_merged,

@@ -87,6 +87,7 @@ class Spotter:
 
     def __init__(self, most: int, *, keep: bool) -> None:
         """``keep``: bodies are kept."""
+        self.compiled = _library is not None
         most = min(most, _SEATS)
         self._seated: list[Connection | None] = []
         self._free: list[int] = []

@@ -52,6 +52,7 @@ def client(**given: Any) -> ClientHealth:
         "wall_s": 10.0,
         "loop_lag": np.full(100, 1e-4, np.float32),
         "io_uring": True,
+        "compiled": True,
         "unstamped": 0,
         "merged": 0,
         "first_merged": 0,

@@ -15,6 +15,7 @@ def figures(watch: Watch) -> tuple[list[float], tuple[float, ...]]:
         retried=0,
         fd_limit=100,
         io_uring=False,
+        compiled=False,
         unstamped=0,
         merged=0,
         first_merged=0,

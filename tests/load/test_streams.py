@@ -223,6 +223,7 @@ def test_many_streams_are_read_together_and_none_is_lost(receiving: str) -> None
     assert failures(result) == ["none"] * 120
     assert result.columns.token_chunks.tolist() == [5] * 120
     assert result.client.io_uring == receiving.startswith("ring")
+    assert result.client.compiled != receiving.endswith("parsed")
 
 
 def test_long_answers_are_kept_as_they_came(tmp_path: Path) -> None:
