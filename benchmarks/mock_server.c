@@ -240,8 +240,11 @@ static int receive(Conn *c) {
         c->in = need(realloc(c->in, (c->room = c->room * 2 + 8192) + 1));
     }
     struct iovec to = {c->in + c->have, c->room - c->have};
-    char control[CMSG_SPACE(sizeof(struct timespec))];
-    struct msghdr message = {.msg_iov = &to, .msg_iovlen = 1, .msg_control = control,
+    union { /* aligned */
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(struct timespec))];
+    } control;
+    struct msghdr message = {.msg_iov = &to, .msg_iovlen = 1, .msg_control = &control,
                              .msg_controllen = sizeof control};
     ssize_t got = recvmsg(c->fd, &message, 0);
     if (got < 0 && errno == EAGAIN) return 1;
@@ -256,7 +259,7 @@ static int receive(Conn *c) {
     if (c->have < head_size + body_size) return 1;
     double arrived = now();
     struct cmsghdr *stamp = CMSG_FIRSTHDR(&message);
-    if (stamp && stamp->cmsg_type == SO_TIMESTAMPNS) { /* not yet when the kernel begins to stamp */
+    if (stamp && stamp->cmsg_level == SOL_SOCKET && stamp->cmsg_type == SO_TIMESTAMPNS) { /* not yet when the kernel begins to stamp */
         struct timespec t;
         memcpy(&t, CMSG_DATA(stamp), sizeof t);
         double came = seconds(t) - ahead;
@@ -273,7 +276,6 @@ static void take(int listener) {
         if (fd < 0) return;
         int one = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);
         Conn *c = need(calloc(1, sizeof *c));
         c->fd = fd;
         c->slot = -1;
@@ -350,6 +352,7 @@ int main(int argc, char **argv) {
 
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    setsockopt(listener, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one); /* and what it accepts */
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;

@@ -88,6 +88,8 @@ def check_client(
 def _noticing(client: ClientHealth, observed: Observed, limit: float) -> list[Validity]:
     """Whether answers have the moments at which they came."""
     late = f"the client noticed answers late: {_LESS}"
+    if not client.compiled and observed.gaps.size:
+        late += ", or install this where there is a C compiler"
     if client.unstamped:
         return [_at_most("loop_lag_p99", _p99(client.loop_lag), limit, "s", late)]
     remedy = "the system's clock was set during the run: run it again"

@@ -14,6 +14,7 @@ from harness.load.spotting import Spotter
 from harness.load.stamps import KernelClock
 from harness.load.tls import Received
 
+FEW = 8  # reads of which fewer are sooner parsed one by one
 LATE_S = 0.002  # chunks found together after as long may have come apart
 
 END: Received = (b"", [], 0, None)
@@ -51,21 +52,17 @@ class Intake:
         self.kernel = KernelClock()
 
     def take(self, reads: list[tuple[Connection, Received]], now: float) -> None:
-        """Take what was read by ``now``, in this order."""
-        if self._streams:
+        """Take what was read by ``now``: first those chunks that can be told, then all else in this
+        order.
+        """
+        if self._streams and len(reads) >= FEW:
             left = self._spotter.spot_reads(reads, self.kernel.ahead, now)
             if len(left) < len(reads):
                 reads = [reads[place] for place in left]
         self.parse(reads, now)
 
-    def release(self, connection: Connection) -> None:
-        """Its answer is over: all that came of it is told."""
-        self._spotter.settle(connection)
-        connection.framed = False
-        self._spotter.expect(connection)
-
     def parse(self, reads: list[tuple[Connection, Received]], now: float) -> None:
-        """``take`` one by one."""
+        """Take what was read by ``now`` in this order, none of it told before."""
         moment, spotter = self.kernel.moment, self._spotter
         for connection, (data, stamps, broken, _) in reads:
             if connection.fd < 0:

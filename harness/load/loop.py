@@ -67,7 +67,7 @@ class Loop:
         self.recorder = Recorder()
         self._fd_limit = raise_fd_limit()
         self._keep = spool is not None or target.counts_tokens
-        self._spotter = Spotter(self._fd_limit, keep=self._keep)
+        self._spotter = Spotter(keep=self._keep)
         self._pool = Pool(target, self._spotter)
         self._ring = self._pool.ring
         self._target = target
@@ -213,6 +213,9 @@ class Loop:
                     continue
                 try:
                     read = connection.receive(RECEIVE, ROOM)
+                    if connection.index < 0:  # its end, or bytes that nobody asked for
+                        self._pool.close(connection)
+                        continue
                     reads.append((connection, read))
                     if encrypted and connection.said_goodbye and read[0]:
                         reads.append((connection, END))  # which the poll will not tell
@@ -244,6 +247,9 @@ class Loop:
                 connection = spotter.seated(key)
                 if connection is None:
                     continue  # closed since
+                if connection.index < 0 and result != SHORT_OF_ROOM:  # as above
+                    self._pool.close(connection)
+                    continue
                 if result > HEAD:
                     at = (flags >> 16) * STRIDE
                     stamps = []
@@ -349,7 +355,7 @@ class Loop:
 
     def _finish(self, connection: Connection, failure: Failure, now: float) -> None:
         """Record how a request ended, and let the connection go or stay."""
-        self._intake.release(connection)
+        self._spotter.settle(connection)
         body_at, tokens, pieces = -1, -1, connection.pieces
         if pieces:
             if self._spool is not None:

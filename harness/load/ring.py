@@ -25,7 +25,7 @@ MORE = 2  # a flag of an entry: the kernel goes on receiving
 ENDED = 0
 AT_ONCE = 20  # sockets that the kernel deals with before it returns
 MOST = 60  # entries that are taken at a time
-NOBODY = (1 << 20) - 1  # a key that no socket has
+NOBODY = 0  # a key that no socket has
 SHORT_OF_ROOM = -errno.ENOBUFS
 
 Entry = tuple[int, int, int]
@@ -54,12 +54,12 @@ class Ring:
     """Sockets are watched under keys, numbers of the caller's; ``take`` gives what came to them.
 
     Entries are taken as the kernel writes them; ``told`` gives each as ``(key, result, flags)``. A
-    ``result`` above ``HEAD`` is the length of a piece
-    with its head; these begin in ``memory`` at ``(flags >> 16) * STRIDE``. ``HEAD`` or ``ENDED``:
-    the other side has ended the connection; less: an error number, negated. Without ``MORE`` among
-    the ``flags`` the socket is no longer watched. ``all_taken``: nothing is left of what had come.
-    ``fd`` tells a poll that something has come, or was taken. Only for the thread that made it: the
-    kernel works when this thread takes.
+    ``result`` above ``HEAD`` is the length of a piece with its head; these begin in ``memory`` at
+    ``(flags >> 16) * STRIDE``. ``HEAD`` or ``ENDED``: the other side has ended the connection;
+    less: an error number, negated. Without ``MORE`` among the ``flags`` the socket is no longer
+    watched. ``all_taken``: nothing was left of what had come. ``fd`` tells a poll that something
+    has come, or was taken. Only for the thread that made it: the kernel works when this thread
+    takes.
     """
 
     def __init__(self) -> None:
@@ -67,6 +67,7 @@ class Ring:
         sizes = (ctypes.c_uint32 * 30)()
         sizes[1], sizes[2] = 4 * BUFFERS, _OWN_SIZE | _ON_CALL
         self._fd, self._offered = -1, BUFFERS
+        self.all_taken = True
         self._mapped: list[mmap.mmap] = []
         self._views: list[memoryview] = []
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -134,10 +135,6 @@ class Ring:
         self._offered = (self._offered + pieces) & 0xFFFF
         self._offer[_OFFERED] = self._offered
 
-    def count(self, entries: bytes) -> int:
-        """How many there are."""
-        return len(entries) // _ENTRY.size
-
     def close(self) -> None:
         """Receive no more, and let memory and sockets go."""
         for fd in (self._fd, self.fd):
@@ -190,6 +187,11 @@ class Ring:
         self._offer = memoryview(offers).cast("H")
         self._views.append(self._offer)
         self._offer[_OFFERED] = self._offered
+
+
+def amount(entries: bytes) -> int:
+    """How many there are."""
+    return len(entries) // _ENTRY.size
 
 
 def told(entries: bytes) -> list[Entry]:

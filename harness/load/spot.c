@@ -1,6 +1,6 @@
 /* Tells the chunks of streams that bear a token by the bytes around its text, stamps and counts them.
  * What it does not tell is left to the parsers, and so is what follows that on its connection.
- * No calls, no memory of its own: spotting.py owns the rows, and has the same layouts.
+ * It has no memory of its own: spotting.py owns the rows, and has the same layouts.
  */
 #include <stdint.h>
 #include <string.h>
@@ -23,8 +23,8 @@ typedef struct { /* a connection */
     int64_t key; /* 0: it expects no chunks */
     double last; /* when its latest token came */
     int64_t size; /* of the events that were counted */
-    int64_t seen, left; /* the turns in which it had a read, and one that was left */
-    int32_t count, into, over, unused;
+    int64_t seen, left; /* numbers of the latest turns with a read of it, and with one that was left */
+    int32_t count, into, over;
     float gaps[HELD];
     unsigned char before[BEFORE], after[AFTER];
 } Row;
@@ -53,8 +53,13 @@ typedef struct {
     Event *events;   /* NULL: where they are is not asked */
 } Turn;
 
-const int64_t layout[] = {sizeof(Row), sizeof(Turn), sizeof(Event), HELD, BEFORE, AFTER,
-                          SEATS,       STAMPED,      STAMP,         HEAD, STRIDE, MORE};
+#ifndef SOURCE
+#define SOURCE 0
+#endif
+
+/* Of which spot.c this was made, and what spotting.py must know it by. */
+const int64_t layout[] = {SOURCE, sizeof(Row), sizeof(Turn), sizeof(Event), HELD, BEFORE, AFTER,
+                          SEATS,  STAMPED,     STAMP,        HEAD,          STRIDE, MORE};
 
 static int hex(unsigned char c) {
     if (c >= '0' && c <= '9') return c - '0';
@@ -81,10 +86,10 @@ static int64_t event_in(const Row *row, const unsigned char *data, int64_t lengt
 }
 
 /* Counts a read, or says 0. It lies at base + start; stamp NULL: it has none. */
-static int count(Turn *turn, int64_t key, int64_t read, const unsigned char *base, int64_t start,
+static int spot(Turn *turn, int64_t key, int64_t read, const unsigned char *base, int64_t start,
                  int64_t length, const Stamp *stamp) {
     int64_t seat = key & (SEATS - 1);
-    if (key < 0 || seat >= turn->seats) return 0;
+    if (key <= 0 || seat >= turn->seats) return 0;
     Row *row = turn->rows + seat;
     if (row->key != key) return 0;
     int first = row->seen != turn->turn;
@@ -113,26 +118,26 @@ static int count(Turn *turn, int64_t key, int64_t read, const unsigned char *bas
 /* Entries of the ring, whose pieces lie in memory. Writes the places of those that were left. */
 int32_t spot_entries(Turn *turn, const Entry *entries, int32_t number, const unsigned char *memory,
                      int32_t *left) {
-    int32_t count_left = 0;
+    int32_t others = 0;
     for (int32_t i = 0; i < number; i++) {
         const Entry *entry = entries + i;
         int64_t head = (int64_t)(entry->flags >> 16) * STRIDE;
         Stamp stamp;
         int whole = entry->result > HEAD && entry->flags & MORE && memory[head + STAMPED];
         if (whole) memcpy(&stamp, memory + head + STAMP, sizeof stamp);
-        if (!count(turn, entry->key, i, memory, head + HEAD, entry->result - HEAD,
+        if (!spot(turn, entry->key, i, memory, head + HEAD, entry->result - HEAD,
                    whole ? &stamp : NULL))
-            left[count_left++] = i;
+            left[others++] = i;
     }
-    return count_left;
+    return others;
 }
 
 /* Reads, each by itself; a stamp of 0 s is none. */
 int32_t spot_reads(Turn *turn, const int64_t *keys, const unsigned char *const *reads,
                    const int64_t *lengths, const Stamp *stamps, int32_t number, int32_t *left) {
-    int32_t count_left = 0;
+    int32_t others = 0;
     for (int32_t i = 0; i < number; i++)
-        if (!count(turn, keys[i], i, reads[i], 0, lengths[i], stamps[i].s ? stamps + i : NULL))
-            left[count_left++] = i;
-    return count_left;
+        if (!spot(turn, keys[i], i, reads[i], 0, lengths[i], stamps[i].s ? stamps + i : NULL))
+            left[others++] = i;
+    return others;
 }

@@ -6,21 +6,23 @@ the parsers; where the C code was not compiled (``hatch_build.py``), that is eve
 """
 
 import ctypes
-import mmap
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness.load import ring
 from harness.load.connection import Connection
-from harness.load.ring import Ring
+from harness.load.ring import Ring, amount
 from harness.load.stamps import STAMP_SIZE
 from harness.load.stream import Events
 from harness.load.tls import Received
 
 HELD, BEFORE, AFTER = 64, 448, 64
+SOURCE = Path(__file__).with_name("spot.c")
 LIBRARY = Path(__file__).with_name("_spot.so")
 
 _SEATS = 1 << 20
+_LEAST = 64
 _NO_STAMP = bytes(STAMP_SIZE)
 
 
@@ -34,7 +36,6 @@ class _Row(ctypes.Structure):
         ("count", ctypes.c_int32),
         ("into", ctypes.c_int32),
         ("over", ctypes.c_int32),
-        ("unused", ctypes.c_int32),
         ("gaps", ctypes.c_float * HELD),
         ("before", ctypes.c_ubyte * BEFORE),
         ("after", ctypes.c_ubyte * AFTER),
@@ -59,22 +60,22 @@ class _Turn(ctypes.Structure):
 
 
 def _load(path: Path) -> ctypes.CDLL | None:
-    """The library, if it is there and was made of the same ``spot.c``."""
+    """The library, if it is there and was made of the ``spot.c`` that stands beside this."""
     layout = (
+        zlib.crc32(SOURCE.read_bytes()),
         *map(ctypes.sizeof, (_Row, _Turn, _Event)), HELD, BEFORE, AFTER, _SEATS,
         ring.STAMPED, ring.STAMP, ring.HEAD, ring.STRIDE, ring.MORE,
     )  # fmt: skip
     try:
         library = ctypes.CDLL(str(path))
         there = (ctypes.c_int64 * len(layout)).in_dll(library, "layout")
-    except (OSError, ValueError):
+        number, place = ctypes.c_int32, ctypes.c_void_p
+        library.spot_entries.argtypes = [place, ctypes.c_char_p, number, place, place]
+        library.spot_reads.argtypes = [place, place, place, place, ctypes.c_char_p, number, place]
+    except (OSError, ValueError, AttributeError):
         return None
-    if tuple(there) != layout:
-        return None
-    number, place = ctypes.c_int32, ctypes.c_void_p
-    library.spot_entries.argtypes = [place, ctypes.c_char_p, number, place, place]
-    library.spot_reads.argtypes = [place, place, place, place, ctypes.c_char_p, number, place]
-    return library
+    # Stamps of other sizes are none of those that spot.c knows.
+    return library if tuple(there) == layout and ctypes.sizeof(ctypes.c_long) == 8 else None
 
 
 _library = _load(LIBRARY)
@@ -82,38 +83,33 @@ _library = _load(LIBRARY)
 
 class Spotter:
     """``spot`` and ``spot_reads`` count the chunks that connections ``expect``; ``settle`` tells
-    their events of them. Connections, ``most`` at once, have a ``key`` from ``seat`` to ``leave``.
+    their events of them. Connections have a ``key`` from ``seat`` to ``leave``. ``compiled``: there
+    is a library; else nothing is told.
     """
 
-    def __init__(self, most: int, *, keep: bool) -> None:
+    def __init__(self, *, keep: bool) -> None:
         """``keep``: bodies are kept."""
         self.compiled = _library is not None
-        most = min(most, _SEATS)
         self._seated: list[Connection | None] = []
         self._free: list[int] = []
         self._given = 0
         self._drawn: list[Events | None] = []  # whose chunks a row expects
-        # Only what is used of it takes memory.
-        kind = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-        memory = mmap.mmap(-1, most * ctypes.sizeof(_Row), kind)
-        self._rows = (_Row * most).from_buffer(memory)
-        self._turn = _Turn(rows=ctypes.addressof(self._rows))
+        self._rows = (_Row * 0)()
+        self._turn = _Turn()
         self._at = ctypes.addressof(self._turn)
         self._keep = keep
         self._left, self._events = (ctypes.c_int32 * 0)(), (_Event * 0)()
 
     def seat(self, connection: Connection) -> None:
         """Give a connection a key, which no other ever had."""
-        if self._free:
-            seat = self._free.pop()
-        else:
-            seat = len(self._seated)
-            self._seated.append(None)
-            self._drawn.append(None)
-            self._turn.seats = seat + 1
+        if not self._free:
+            self._grow()
+        seat = self._free.pop()
         self._given += 1
         connection.key = self._given * _SEATS + seat
         self._seated[seat] = connection
+        row = self._rows[seat]
+        row.count = row.size = 0
 
     def leave(self, connection: Connection) -> None:
         """Take its key away."""
@@ -132,7 +128,7 @@ class Spotter:
         return connection if connection is not None and connection.key == key else None
 
     def expect(self, connection: Connection) -> None:
-        """Whether its next chunks can be told has changed, or when its latest token came."""
+        """Bring its row up to date with what it carries, ``framed`` and ``events.last``."""
         key = connection.key
         if key < 0 or _library is None:
             return
@@ -171,7 +167,7 @@ class Spotter:
         Gives the places of all others; what follows one of them on its connection is among them
         too.
         """
-        number = ring.count(entries)
+        number = amount(entries)
         if _library is None or not number:
             return range(number)
         left = self._begin(number, ahead, now)
@@ -209,6 +205,18 @@ class Spotter:
         their connections in it; 0: none was.
         """
         return float(self._turn.newest)
+
+    def _grow(self) -> None:
+        """Make room for twice as many connections."""
+        former = len(self._seated)
+        more = max(former, _LEAST)
+        rows = (_Row * (former + more))()
+        ctypes.memmove(rows, self._rows, ctypes.sizeof(self._rows))
+        self._rows = rows
+        self._turn.rows, self._turn.seats = ctypes.addressof(rows), len(rows)
+        self._seated += [None] * more
+        self._drawn += [None] * more
+        self._free += reversed(range(former, former + more))
 
     def _begin(self, number: int, ahead: float, now: float) -> "ctypes.Array[ctypes.c_int32]":
         """A new turn, and room for the places of what is left."""

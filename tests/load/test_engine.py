@@ -759,7 +759,7 @@ def test_what_an_idle_connection_receives_is_nobodys_answer() -> None:
 
 def test_no_run_has_no_share() -> None:
     empty = np.array([], np.float32)
-    assert ClientHealth(0, 0, empty, False, 0, 0, 0, 0.0, (), 1, 0, 0, 0, 1).cpu_share == 0.0
+    assert ClientHealth(0, 0, empty, False, False, 0, 0, 0, 0.0, (), 1, 0, 0, 0, 1).cpu_share == 0.0
 
 
 def test_requests_take_turns_and_carry_their_number() -> None:

@@ -60,8 +60,9 @@ def test_delays_and_whole_answers(tmp_path: Path) -> None:
     assert len(read_truth(log)) == 10
 
 
-def test_a_planted_stall_is_in_the_response_time() -> None:
-    with running("--stall-at", "0.2", "--stall-for", "0.4") as url:
+def test_a_planted_stall_is_in_the_response_time(tmp_path: Path) -> None:
+    log = tmp_path / "truth"
+    with running("--stall-at", "0.2", "--stall-for", "0.4", log=log) as url:
         result = load(url, "/x", OpenLoop(np.linspace(0, 0.6, 120)))
     columns = result.columns
     assert not columns.failure.any()
@@ -71,6 +72,9 @@ def test_a_planted_stall_is_in_the_response_time() -> None:
     assert held.sum() > 40
     assert response.max() > 0.3
     assert np.median((columns.sent - columns.scheduled)[held]) < 0.05
+    # Requests have come when they came, not when the server got to them.
+    arrived = np.sort(read_truth(log)["arrived"])
+    assert np.abs(arrived - np.sort(columns.sent + result.started)).max() < 0.05
 
 
 def test_a_server_that_does_not_know_an_option() -> None:

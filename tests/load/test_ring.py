@@ -26,6 +26,7 @@ from harness.load.ring import (
     STRIDE,
     Entry,
     Ring,
+    amount,
     make_ring,
     some,
     told,
@@ -104,8 +105,8 @@ def test_ends_and_breaks_are_told(ring: Ring) -> None:
         theirs.close()
         broken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         broken.close()
-        (first, ended, some), (second, reset, more) = told(ring.take())
-        assert (first, ended, some & MORE) == (1, HEAD, 0)
+        (first, ended, last), (second, reset, more) = told(ring.take())
+        assert (first, ended, last & MORE) == (1, HEAD, 0)
         assert (second, reset < 0, more & MORE) == (2, True, 0)
 
 
@@ -230,7 +231,7 @@ def test_some_of_the_entries(ring: Ring) -> None:
             theirs.sendall(b"%d" % number)
             ring.watch(ours.fileno(), number)
         entries = ring.take()
-    assert ring.count(entries) == 3
+    assert amount(entries) == 3
     assert some(entries, [2, 0]) == [told(entries)[2], told(entries)[0]]
 
 

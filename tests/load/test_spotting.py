@@ -1,10 +1,12 @@
 """Chunks told by their bytes count as those that are parsed, and whatever else is left."""
 
+import errno
+import re
 import shutil
 import struct
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,20 +15,30 @@ from hypothesis import strategies as st
 from harness.load import spotting
 from harness.load.connection import Connection
 from harness.load.dialects import OpenAIEvents, ServiceEvents
+from harness.load.ring import HEAD, MORE, STRIDE, make_ring
 from harness.load.spotting import AFTER, BEFORE, HELD, LIBRARY, Spotter, _load
 from harness.load.target import Target
 from harness.load.tls import Received
+from hatch_build import CompileHook, compile_library
 from tests.load.test_stream import CHUNKED, assert_same, chunk, event, parsed, read_answers
 
 TARGET = Target("127.0.0.1", 80, None, "openai")
+AHEAD = 1_000.25  # seconds, of the clock of the stamps; exact as a float
+
+compiler = shutil.which("cc")
+if compiler is None:
+    pytest.skip("no C compiler", allow_module_level=True)
 
 
 def read(data: bytes, moment: float | None) -> Received:
     """What came at a moment, which is stamped unless None."""
-    if moment is None:
-        return data, [], 0, None
-    seconds = int(moment)
-    return data, [(0, 0, struct.pack("@qq", seconds, round((moment - seconds) * 1e9)))], 0, None
+    return data, [] if moment is None else [(0, 0, stamp(moment))], 0, None
+
+
+def stamp(moment: float) -> bytes:
+    """As the kernel writes it."""
+    seconds, nanoseconds = divmod(round((moment + AHEAD) * 1e9), 1_000_000_000)
+    return struct.pack("@qq", seconds, nanoseconds)
 
 
 def on_the_wire(text: str) -> bytes:
@@ -71,12 +83,12 @@ def spot(
 ) -> list[int]:
     """The places of those that are left."""
     received = [(connection, read(data, moment)) for connection, data, moment in reads]
-    return list(spotter.spot_reads(received, 0.0, now))
+    return list(spotter.spot_reads(received, AHEAD, now))
 
 
 @given(read_answers(), st.booleans())
 def test_chunks_told_count_as_those_that_are_parsed(reads: list[bytes], keep: bool) -> None:
-    spotter = Spotter(4, keep=keep)
+    spotter = Spotter(keep=keep)
     connection = carry(spotter, [] if keep else None)
     for moment, data in enumerate(reads, 1):
         if spot(spotter, [(connection, data, moment)]):
@@ -91,9 +103,9 @@ def test_chunks_told_count_as_those_that_are_parsed(reads: list[bytes], keep: bo
 
 def test_chunks_of_several_connections_are_told_together() -> None:
     texts = ["a", "b" * 130, "가나다", "\\n", "c"]  # with size lines of two and three digits
-    spotter = Spotter(8, keep=True)
+    spotter = Spotter(keep=True)
     connections = [framed(spotter, []) for _ in texts]
-    for turn in (2.0, 3.0):
+    for turn in (2.0, 3.5):
         reads = [
             (connection, on_the_wire(text), turn)
             for connection, text in zip(connections, texts, strict=True)
@@ -106,9 +118,16 @@ def test_chunks_of_several_connections_are_told_together() -> None:
         events = connection.events
         assert events is not None
         assert connection.size == sum(map(len, connection.pieces))
-        assert (events.token_chunks, events.first, events.last) == (3, 1.0, 3.0)
-        assert events.gaps.tolist() == [1.0, 1.0]
-        assert connection.latest == 3.0
+        assert (events.token_chunks, events.first, events.last) == (3, 1.0, 3.5)
+        assert events.gaps.tolist() == [1.0, 1.5]
+        assert connection.latest == 3.5
+
+
+def odd(size: int, old: bytes, new: bytes) -> bytes:
+    """A chunk with something else in its event, of which it says a size that is so much wrong."""
+    data = event(chunk("good")).replace(old, new)
+    assert old != new or size
+    return b"%x\r\n%b\r\n" % (len(data) + size, data)
 
 
 GOOD = on_the_wire("good")
@@ -118,13 +137,15 @@ GOOD = on_the_wire("good")
     "data",
     [
         on_the_wire(""),
-        GOOD.replace(b"good", b"go\nd"),
-        GOOD.replace(b"good", b"go\rd"),
-        GOOD.replace(b"good", b"\nood"),
-        GOOD.replace(b'"good"', b'"",'),  # the text is empty, and something else stands there
-        GOOD.replace(b"choices", b"chances"),
-        GOOD.replace(b"null}]}", b"true}]}"),
-        b"1" + GOOD,  # longer than it says
+        odd(0, b"good", b"go\nd"),
+        odd(0, b"good", b"go\rd"),
+        odd(0, b"good", b"\nood"),
+        odd(0, b'"good"', b'"","a":"b"'),  # the text is empty, and something else stands there
+        odd(0, b"choices", b"chances"),
+        odd(0, b"null}]}", b"true}]}"),
+        odd(1, b"", b""),
+        odd(-1, b"", b""),
+        odd(-3, b"", b""),
         b"zz" + GOOD[2:],
         b"0" * 20 + GOOD,
         b"\r\n" + GOOD,
@@ -142,7 +163,7 @@ GOOD = on_the_wire("good")
     ],
 )
 def test_what_is_no_plain_chunk_is_left_with_all_that_follows(data: bytes) -> None:
-    spotter = Spotter(4, keep=False)
+    spotter = Spotter(keep=False)
     one, other = framed(spotter), framed(spotter)
     reads = [(one, GOOD, 2.0), (one, data, 3.0), (other, GOOD, 4.0), (one, GOOD, 5.0)]
     assert spot(spotter, reads) == [1, 3]
@@ -154,14 +175,80 @@ def test_what_is_no_plain_chunk_is_left_with_all_that_follows(data: bytes) -> No
     assert spot(spotter, [(one, GOOD, 6.0)]) == []  # the next turn begins anew
 
 
+@pytest.mark.parametrize("line", [b"%x", b"%X", b"%08x"])
+def test_sizes_may_be_written_so(line: bytes) -> None:
+    data = event(chunk("good" * 10))
+    spotter = Spotter(keep=False)
+    assert re.search(b"[a-f]", b"%x" % len(data))
+    assert spot(spotter, [(framed(spotter), line % len(data) + b"\r\n%b\r\n" % data, 2.0)]) == []
+
+
+def test_the_next_answer_looks_different() -> None:
+    spotter = Spotter(keep=False)
+    connection = framed(spotter)
+    assert spot(spotter, [(connection, GOOD, 2.0)]) == []
+    spotter.settle(connection)
+    other = GOOD.replace(b"chatcmpl-1", b"chatcmpl-2")
+    connection.carry(1, 0.0, 0.0, 0.0, 0, OpenAIEvents(), None)
+    connection.reply.feed(CHUNKED)
+    parse(spotter, connection, other, 10.0)
+    assert spot(spotter, [(connection, other, 12.0), (connection, GOOD, 13.0)]) == [1]
+    spotter.settle(connection)
+    assert connection.events is not None
+    assert (connection.events.token_chunks, connection.events.gaps.tolist()) == (2, [2.0])
+
+
+def entry(key: int, result: int, flags: int) -> bytes:
+    """As the ring gives it."""
+    return struct.pack("<QiI", key, result, flags)
+
+
+def test_entries_of_the_ring() -> None:
+    ring = make_ring()
+    if ring is None:
+        pytest.skip("no io_uring here")
+    pieces: list[bytes] = []
+    spotter = Spotter(keep=True)
+    connections = [framed(spotter, []) for _ in range(7)]
+    control = struct.pack("@QII", 0, 0, 0)
+    for number in range(6):
+        stamped = 32 if number != 1 else 0
+        head = struct.pack("<IIII", 0, stamped, len(GOOD), 0) + control + stamp(2.0 + number)
+        at = number * STRIDE
+        ring.memory[at : at + HEAD + len(GOOD)] = head + GOOD
+    whole, has_buffer = HEAD + len(GOOD), 1
+    said = [
+        (whole, MORE | has_buffer),
+        (whole, MORE | has_buffer),  # without a stamp
+        (whole, has_buffer),  # the socket must be watched again
+        (HEAD, MORE | has_buffer),
+        (-errno.ENOBUFS, 0),
+        (whole, MORE | has_buffer),
+    ]
+    entries = b"".join(
+        entry(connection.key, result, flags | number << 16)
+        for number, (connection, (result, flags)) in enumerate(zip(connections, said, strict=False))
+    )
+    entries += entry(0, whole, MORE | has_buffer) + entry(1 << 62, whole, MORE | has_buffer)
+    assert list(spotter.spot(entries, ring, AHEAD, 1e6)) == [1, 2, 3, 4, 6, 7]
+    assert spotter.newest == 7.0
+    for number, connection in enumerate(connections):
+        spotter.settle(connection)
+        assert connection.events is not None
+        assert connection.events.token_chunks == 1 + (number in (0, 5))
+        pieces += connection.pieces or []
+    assert pieces.count(event(chunk("good"))) == 2
+    ring.close()
+
+
 def test_what_bears_no_stamp_is_left() -> None:
-    spotter = Spotter(4, keep=False)
+    spotter = Spotter(keep=False)
     assert spot(spotter, [(framed(spotter), GOOD, None)]) == [0]
     assert spotter.newest == 0.0
 
 
 def test_moments_stay_between_the_former_chunk_and_now() -> None:
-    spotter = Spotter(4, keep=False)
+    spotter = Spotter(keep=False)
     connection = framed(spotter, moment=4.0)
     reads = [(connection, GOOD, moment) for moment in (3.5, 6.0, 5.0, 9.0)]
     assert spot(spotter, reads, now=8.0) == []
@@ -172,7 +259,7 @@ def test_moments_stay_between_the_former_chunk_and_now() -> None:
 
 
 def test_more_chunks_than_a_row_holds() -> None:
-    spotter = Spotter(4, keep=False)
+    spotter = Spotter(keep=False)
     connection = framed(spotter)
     reads = [(connection, GOOD, 2.0 + turn) for turn in range(HELD + 3)]
     left = spot(spotter, reads)
@@ -186,23 +273,40 @@ def test_more_chunks_than_a_row_holds() -> None:
 
 
 def test_keys_are_never_anothers() -> None:
-    spotter = Spotter(1, keep=False)
+    spotter = Spotter(keep=False)
     first = framed(spotter)
     key = first.key
     assert spotter.seated(key) is first
+    assert spot(spotter, [(first, GOOD, 2.0)]) == []  # counted, and never settled
     spotter.leave(first)
     spotter.leave(first)
+    first.key = key  # something of it that comes late
     assert spotter.seated(key) is None
+    assert spot(spotter, [(first, GOOD, 3.0)]) == [0]
     second = framed(spotter)
     assert second.key % (1 << 20) == key % (1 << 20)
     assert spotter.seated(key) is None
     assert spotter.seated(12345) is None
-    first.key = key  # something of the first that comes late
-    assert spot(spotter, [(first, GOOD, 2.0), (second, GOOD, 2.0)]) == [0]
+    assert spot(spotter, [(first, GOOD, 4.0), (second, GOOD, 5.0)]) == [0]
+    spotter.settle(second)
+    assert second.events is not None
+    assert (second.events.token_chunks, second.events.gaps.tolist()) == (2, [4.0])
+
+
+def test_room_for_more_connections_is_made_as_they_come() -> None:
+    spotter = Spotter(keep=False)
+    first = framed(spotter)
+    assert spot(spotter, [(first, GOOD, 2.0)]) == []
+    connections = [first, *(framed(spotter) for _ in range(200))]
+    assert spot(spotter, [(each, GOOD, 3.0) for each in connections]) == []
+    for connection in connections:
+        spotter.settle(connection)
+        assert connection.events is not None
+        assert connection.events.token_chunks == (3 if connection is first else 2)
 
 
 def test_connections_that_expect_no_chunks() -> None:
-    spotter = Spotter(4, keep=False)
+    spotter = Spotter(keep=False)
     connection = framed(spotter)
     connection.framed = False
     spotter.expect(connection)
@@ -220,7 +324,7 @@ def test_connections_that_expect_no_chunks() -> None:
 def test_chunks_with_too_much_around_their_text_are_left(
     before: int, after: int, told: bool
 ) -> None:
-    spotter = Spotter(4, keep=False)
+    spotter = Spotter(keep=False)
     connection = carry(spotter)
     start = '{"id":"%s","choices":[{"delta":{"content":"' % ("x" * before)
     data = event(start + 'a"},"logprobs":"%s"}]}' % ("x" * after))
@@ -231,7 +335,7 @@ def test_chunks_with_too_much_around_their_text_are_left(
 
 
 def test_the_services_tokens() -> None:
-    spotter = Spotter(4, keep=False)
+    spotter = Spotter(keep=False)
     connection = carry(spotter)
     connection.events = ServiceEvents()
     data = event('{"text":"가"}', "token")
@@ -244,21 +348,83 @@ def test_the_services_tokens() -> None:
 
 def test_without_the_library_all_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spotting, "_library", None)
-    spotter = Spotter(4, keep=False)
+    spotter = Spotter(keep=False)
     assert spot(spotter, [(framed(spotter), GOOD, 2.0)]) == [0]
     assert list(spotter.spot_reads([], 0.0, 0.0)) == []
 
 
 def test_a_library_of_another_version_is_not_used(tmp_path: Path) -> None:
-    assert _load(LIBRARY) is not None
+    assert _load(LIBRARY) is not None, "make .venv/dev compiles it"
     assert _load(tmp_path / "none.so") is None
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler")
-    code = LIBRARY.with_name("spot.c").read_text("utf-8")
-    other = code.replace("HELD = 64", "HELD = 32")
-    for name, text, usable in (("same", code, True), ("other", other, False)):
-        source, library = tmp_path / f"{name}.c", tmp_path / f"{name}.so"
-        source.write_text(text, "utf-8")
-        subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=True)
-        assert (_load(library) is not None) == usable
+    other = tmp_path / "spot.c"
+    for number, extra in enumerate(("", "/* another */")):
+        other.write_text(spotting.SOURCE.read_text("utf-8") + extra, "utf-8")
+        library = tmp_path / f"{number}.so"
+        assert compile_library(other, library) is None
+        assert (_load(library) is None) == bool(extra)
+
+
+def test_a_library_without_the_functions_is_not_used(tmp_path: Path) -> None:
+    source = tmp_path / "spot.c"
+    source.write_text("const long layout[64];", "utf-8")
+    assert compile_library(source, tmp_path / "_spot.so") is None
+    assert _load(tmp_path / "_spot.so") is None
+
+
+def hook(root: Path) -> CompileHook:
+    """The hook of a source tree."""
+    return CompileHook(str(root), {}, None, None, str(root), "wheel")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A source tree with nothing but the C code."""
+    source = tmp_path / "harness/load/spot.c"
+    source.parent.mkdir(parents=True)
+    source.write_bytes(spotting.SOURCE.read_bytes())
+    return tmp_path
+
+
+def test_the_build_puts_the_library_where_it_is_used(tree: Path) -> None:
+    for version, there in (("standard", False), ("editable", True)):
+        data: dict[str, Any] = {"force_include": {}}
+        building = hook(tree)
+        building.initialize(version, data)
+        assert (tree / "harness/load/_spot.so").exists() == there
+        for path, place in data["force_include"].items():
+            assert _load(Path(path)) is not None
+            assert (place, data["pure_python"]) == ("harness/load/_spot.so", False)
+            assert data["tag"].startswith("py3-none-linux")
+        assert bool(data["force_include"]) != there
+        building.finalize(version, data, "")
+    assert _load(tree / "harness/load/_spot.so") is not None
+
+
+@pytest.mark.parametrize(
+    ("with_compiler", "why"),
+    [("/no/such/cc", "no C compiler"), ("a'b", "no C compiler"), ("false", "false: ")],
+)
+def test_the_build_goes_on_without_a_library(
+    tree: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    with_compiler: str,
+    why: str,
+) -> None:
+    monkeypatch.setenv("CC", with_compiler)
+    data: dict[str, Any] = {"force_include": {}}
+    building = hook(tree)
+    building.initialize("standard", data)
+    building.finalize("standard", data, "")
+    assert data == {"force_include": {}}
+    assert why in capsys.readouterr().err
+
+
+def test_the_build_says_where_it_may_not_write(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tree / "harness/load/_spot.so").mkdir()
+    building = hook(tree)
+    building.initialize("editable", {})
+    building.finalize("editable", {}, "")
+    assert "directory" in capsys.readouterr().err

@@ -1,17 +1,20 @@
 """Streams against real sockets: received through the ring or read one by one, told or parsed."""
 
+import shutil
 import socket
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from harness.load import intake, pool, spotting
 from harness.load.client_health import RunQueue
+from harness.load.connection import Connection
 from harness.load.intake import LATE_S
-from harness.load.ring import make_ring
+from harness.load.ring import Ring, make_ring
 from harness.load.spotting import HELD
 from tests.load.raw_server import (
     DONE,
@@ -34,8 +37,10 @@ def receiving(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """All ways, where the kernel allows the first two; ``parsed``: without the C code."""
     if request.param.endswith("parsed"):
         monkeypatch.setattr(spotting, "_library", None)
-    else:
-        assert spotting._library is not None, "make .venv/dev compiles it"
+    elif spotting._library is None:
+        assert shutil.which("cc") is None, "make .venv/dev compiles it"
+        pytest.skip("no C compiler")
+    monkeypatch.setattr(intake, "FEW", 1)
     if request.param.startswith("recvmsg"):
         monkeypatch.setattr(pool, "make_ring", lambda: None)
     elif (ring := make_ring()) is None:
@@ -163,6 +168,76 @@ def test_chunks_laid_aside_among_which_some_were_read_together() -> None:
     assert gaps[9] > 0.14
     assert gaps[15] > 0.01
     assert gaps[:9].min() > 0.001
+
+
+def test_a_chunk_that_waits_to_be_read_has_the_moment_at_which_it_came() -> None:
+    late = Late()
+
+    def stream(peer: Peer) -> None:
+        peer.request()
+        peer.send(STREAM_HEAD, chunked(TOKEN))
+        time.sleep(0.12)  # until the client's first look at its progress
+        peer.send(chunked(TOKEN))
+        time.sleep(0.3)
+        late.released.set()
+        time.sleep(0.05)
+        peer.send(chunked(DONE) + END)
+        peer.request()
+
+    with serve(stream) as port:
+        result = drive(port, offsets=[0.0], stream="openai", progress=late)
+    [gap] = result.columns.gaps.tolist()
+    assert 0.1 < gap < 0.3
+
+
+@pytest.mark.parametrize("says", [b"", b"HTTP/1.1 408 X\r\nContent-Length: 0\r\n\r\n"])
+def test_what_comes_to_an_idle_connection_is_no_answer_to_the_next_request(
+    monkeypatch: pytest.MonkeyPatch, says: bytes
+) -> None:
+    """It comes before the next request is due, and is read in a turn that lasts beyond that."""
+    due = threading.Event()
+
+    def taken(*arguments: Any) -> Any:
+        found = take(*arguments)
+        if due.is_set():
+            time.sleep(0.1)
+        return found
+
+    def receiving(self: Connection, *arguments: Any) -> None:
+        opened(self, *arguments)
+        receive = self.receive
+        self.receive = lambda *room: taken_from(receive, *room)
+
+    def taken_from(receive: Any, *room: int) -> Any:
+        found = receive(*room)
+        if due.is_set():
+            time.sleep(0.1)
+        return found
+
+    take, opened = Ring.take, Connection.open
+    monkeypatch.setattr(Ring, "take", taken)
+    monkeypatch.setattr(Connection, "open", receiving)
+
+    def stream(peer: Peer) -> None:
+        peer.request()
+        peer.send(streamed(TOKEN, DONE))
+        if peer.number == 0:
+            time.sleep(0.25)
+            due.set()
+            if says:
+                peer.send(says)
+                time.sleep(0.3)
+            peer.sock.close()
+            time.sleep(0.05)
+            due.clear()
+        else:
+            peer.request()
+
+    with serve(stream) as port:
+        result = drive(port, offsets=[0.0, 0.31], stream="openai")
+    assert failures(result) == ["none", "none"]
+    assert result.client.connections_opened == 2
+    assert result.client.retried == 0
 
 
 def test_a_token_that_waits_until_the_end_of_its_stream_has_lost_its_moment() -> None:
