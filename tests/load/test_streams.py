@@ -200,7 +200,7 @@ def test_what_comes_to_an_idle_connection_is_no_answer_to_the_next_request(
     def taken(*arguments: Any) -> Any:
         found = take(*arguments)
         if due.is_set():
-            time.sleep(0.1)
+            time.sleep(0.5)
         return found
 
     def receiving(self: Connection, *arguments: Any) -> None:
@@ -211,7 +211,7 @@ def test_what_comes_to_an_idle_connection_is_no_answer_to_the_next_request(
     def taken_from(receive: Any, *room: int) -> Any:
         found = receive(*room)
         if due.is_set():
-            time.sleep(0.1)
+            time.sleep(0.5)
         return found
 
     take, opened = Ring.take, Connection.open
@@ -222,11 +222,11 @@ def test_what_comes_to_an_idle_connection_is_no_answer_to_the_next_request(
         peer.request()
         peer.send(streamed(TOKEN, DONE))
         if peer.number == 0:
-            time.sleep(0.25)
+            time.sleep(0.3)
             due.set()
             if says:
                 peer.send(says)
-                time.sleep(0.3)
+                time.sleep(0.6)
             peer.sock.close()
             time.sleep(0.05)
             due.clear()
@@ -234,7 +234,7 @@ def test_what_comes_to_an_idle_connection_is_no_answer_to_the_next_request(
             peer.request()
 
     with serve(stream) as port:
-        result = drive(port, offsets=[0.0, 0.31], stream="openai")
+        result = drive(port, offsets=[0.0, 0.6], stream="openai")
     assert failures(result) == ["none", "none"]
     assert result.client.connections_opened == 2
     assert result.client.retried == 0
