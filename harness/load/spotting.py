@@ -61,12 +61,12 @@ class _Turn(ctypes.Structure):
 
 def _load(path: Path) -> ctypes.CDLL | None:
     """The library, if it is there and was made of the ``spot.c`` that stands beside this."""
-    layout = (
-        zlib.crc32(SOURCE.read_bytes()),
-        *map(ctypes.sizeof, (_Row, _Turn, _Event)), HELD, BEFORE, AFTER, _SEATS,
-        ring.STAMPED, ring.STAMP, ring.HEAD, ring.STRIDE, ring.MORE,
-    )  # fmt: skip
     try:
+        layout = (
+            zlib.crc32(SOURCE.read_bytes()),
+            *map(ctypes.sizeof, (_Row, _Turn, _Event)), HELD, BEFORE, AFTER, _SEATS,
+            ring.STAMPED, ring.STAMP, ring.HEAD, ring.STRIDE, ring.MORE,
+        )  # fmt: skip
         library = ctypes.CDLL(str(path))
         there = (ctypes.c_int64 * len(layout)).in_dll(library, "layout")
         number, place = ctypes.c_int32, ctypes.c_void_p

@@ -364,6 +364,13 @@ def test_a_library_of_another_version_is_not_used(tmp_path: Path) -> None:
         assert (_load(library) is None) == bool(extra)
 
 
+def test_a_library_whose_source_is_gone_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spotting, "SOURCE", tmp_path / "spot.c")
+    assert _load(LIBRARY) is None
+
+
 def test_a_library_without_the_functions_is_not_used(tmp_path: Path) -> None:
     source = tmp_path / "spot.c"
     source.write_text("const long layout[64];", "utf-8")
