@@ -181,7 +181,7 @@ class Spotter:
     ) -> Sequence[int]:
         """``spot`` for what was read of each connection."""
         number = len(reads)
-        if _library is None or not number:
+        if _library is None:
             return range(number)
         left = self._begin(number, ahead, now)
         count = _library.spot_reads(
