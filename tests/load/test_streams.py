@@ -199,7 +199,7 @@ def test_what_comes_to_an_idle_connection_is_no_answer_to_the_next_request(
 
     def taken(*arguments: Any) -> Any:
         found = take(*arguments)
-        if due.is_set():
+        if found and due.is_set():
             time.sleep(0.5)
         return found
 
