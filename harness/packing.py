@@ -19,14 +19,14 @@ Row: TypeAlias = tuple[Any, ...]
 
 NONE = -1  # the code of what is not there
 OUTCOME_CODES: dict[str, int] = {name: code for code, name in enumerate(OUTCOMES)}
-_MOMENTS = ("scheduled", "eligible", "sent", "first_token", "done")
+_SECONDS = ("scheduled", "eligible", "sent", "first_token", "done", "lateness")
 FIELDS = (
     *("pipeline", "scenario", "repeat", "block", "segment", "warmup", "outcome"),
-    *_MOMENTS,
+    *_SECONDS,
     *("error", "malformed", "usage", "attempts", "checks"),
 )
 _KINDS: tuple[tuple[str, Any], ...] = (
-    *((name, np.float64) for name in (*_MOMENTS, "asked", "waited", "client_error")),
+    *((name, np.float64) for name in (*_SECONDS, "asked", "waited", "client_error")),
     *((name, np.int64) for name in ("repeat", "block", "segment", "attempts")),
     *((name, np.int64) for name in ("failed_of", "client_error_of")),
     *((name, np.int64) for name in ("prompt", "completion", "cached")),
@@ -106,7 +106,7 @@ class Columns:
             for row, (reason, error) in enumerate(zip(reasons, errors, strict=True))
         )
         self._put("outcome", [OUTCOME_CODES[outcome] for outcome in found["outcome"]])
-        for name in ("repeat", "block", "segment", "warmup", *_MOMENTS):
+        for name in ("repeat", "block", "segment", "warmup", *_SECONDS):
             self._put(name, found[name])
         self._put("attempts", [len(calls) for calls in found["attempts"]])
         self._put_usage(found["usage"])

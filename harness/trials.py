@@ -53,6 +53,8 @@ class Trials:
     done: Floats
     asked: Floats
     """When the pipeline asked for its first call."""
+    lateness: Floats
+    """Seconds by which a load generator was late, as in ``TrialRecord``."""
     waited: Floats
     """Seconds that a rate limit kept calls after the first waiting."""
     attempts: Ints
@@ -94,7 +96,7 @@ class Trials:
     @cached_property
     def response_time(self) -> Floats:
         """As ``TrialRecord.response_time``; NaN where that is None. So are the two below."""
-        return np.where(self.answered, self.done - self.scheduled, np.nan)
+        return np.where(self.answered, self.done - self.scheduled - self.lateness, np.nan)
 
     @cached_property
     def service_time(self) -> Floats:
@@ -193,7 +195,9 @@ def _columns_of(path: Path) -> Trials:
     rows: list[Row] = []
     for number, line in enumerate(whole_lines(path), start=1):
         try:
-            rows.append(fields(orjson.loads(line)))
+            found = orjson.loads(line)
+            found.setdefault("lateness", 0.0)  # of runs before there was such a thing
+            rows.append(fields(found))
         except _NO_RECORD as error:
             raise _no_record(path, number, error) from error
         starts.append(start)

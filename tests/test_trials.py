@@ -1,9 +1,10 @@
 """Columns say of every trial what its record says, whether they come from memory or from a file."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -69,6 +70,21 @@ def test_a_wait_for_the_rate_limit_is_taken_off_the_service_time() -> None:
     waited = TrialRecord(**{f.name: getattr(record, f.name) for f in fields(record)})
     object.__setattr__(waited, "attempts", calls)
     assert Trials.of([waited]).service_time.tolist() == [waited.service_time] == [1.25]
+
+
+def test_what_a_load_generator_was_late_by_is_no_response_time(
+    tmp_path: Path, folder: Path
+) -> None:
+    record = replace(trial(took=2.0), lateness=0.5)
+    unsent = replace(trial(outcome="dropped", took=None), lateness=None)
+    assert Trials.of([record]).response_time.tolist() == [record.response_time] == [1.5]
+    assert np.isnan(Trials.of([unsent]).response_time).all()
+    for name in ("run.json", "blocks.jsonl"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    lines = [orjson.loads(line) for line in (folder / RECORDS).read_bytes().splitlines()]
+    older = [{k: v for k, v in line.items() if k != "lateness"} for line in lines]
+    (tmp_path / RECORDS).write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in older))
+    same(read_columns(tmp_path).trials, read_columns(folder).trials)
 
 
 def test_names_are_counted_most_frequent_first() -> None:

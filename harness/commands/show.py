@@ -151,9 +151,13 @@ def _times(record: TrialRecord) -> list[tuple[str, str]]:
         ("to the first token", record.sent, record.first_token),
         ("to its own end", record.sent, record.done if held is None else held),
         ("held back by its batch", held, record.done),
-        ("response time", record.scheduled, record.done),
     )
-    return [(name, seconds(b - a)) for name, a, b in durations if a is not None and b is not None]
+    found = [(name, b - a) for name, a, b in durations if a is not None and b is not None]
+    if record.lateness:
+        found.insert(1, ("of it the client's own delay", record.lateness))
+    if record.response_time is not None:
+        found.append(("response time", record.response_time))
+    return [(name, seconds(value)) for name, value in found]
 
 
 def _calls(record: TrialRecord) -> list[tuple[str, ...]]:

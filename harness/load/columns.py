@@ -29,6 +29,7 @@ class Failure(IntEnum):
 
 NEW_CONNECTION = 1
 RETRIED = 2
+FIRST_LOST = 4
 
 _ROW = struct.Struct("<qdddddddqqqqqhbBii")
 _ROW_TYPE = np.dtype(
@@ -74,6 +75,7 @@ class Columns:
     """Just before the first byte left; on a new connection, before it was opened. NaN: never."""
     first_byte: npt.NDArray[np.float64]
     first_token: npt.NDArray[np.float64]
+    """The latest moment at which it can have come, where ``first_lost``."""
     last_token: npt.NDArray[np.float64]
     done: npt.NDArray[np.float64]
     """The answer's last byte, or the moment at which the request was given up."""
@@ -95,12 +97,16 @@ class Columns:
     """The request had to wait for its connection to open: part of its service time."""
     retried: npt.NDArray[np.bool_]
     """Sent again since the server had closed the idle connection; ``sent`` is the first time."""
+    first_lost: npt.NDArray[np.bool_]
+    """The first token was read with what followed it, by a client that was late: when it came is
+    not known."""
     token_chunks: npt.NDArray[np.int32]
     """Events with at least one token."""
     other_chunks: npt.NDArray[np.int32]
     """Events without: roles, usage, end marks."""
     gaps: npt.NDArray[np.float32]
-    """Seconds between token-bearing chunks, request after request."""
+    """Seconds between token-bearing chunks, request after request; NaN where the client was late to
+    read and the moment of one of the two is not known."""
 
     def __len__(self) -> int:
         return len(self.index)
@@ -148,6 +154,7 @@ class Recorder:
         if events is not None:
             first, last, tokens = events.first, events.last, events.tokens
             bearing, other = events.token_chunks, events.other_chunks
+            marks |= FIRST_LOST if events.first_lost else 0
             self._gaps += events.gaps
         self._rows += _pack(
             index, scheduled, eligible, sent, first_byte, first, last, done, size, tokens,
@@ -155,15 +162,17 @@ class Recorder:
         )  # fmt: skip
 
     def latest(self, since: int, most: int) -> npt.NDArray[np.float64]:
-        """Response times, in seconds, of the answered among the last ``most`` rows that were added
-        after the first ``since``.
+        """Response times, as ``Observed`` has them, of the answered among the last ``most`` rows
+        that were added after the first ``since``.
         """
         size = _ROW.size
         end = len(self._rows)
         # A copy of its own, since an array that is looked into cannot grow.
         rows = np.frombuffer(self._rows[max(since * size, end - most * size) : end], _ROW_TYPE)
         rows = rows[rows["failure"] == Failure.NONE]
-        times: npt.NDArray[np.float64] = rows["done"] - rows["scheduled"]
+        times: npt.NDArray[np.float64] = (
+            rows["done"] - rows["sent"] + rows["eligible"] - rows["scheduled"]
+        )
         return times
 
     def columns(self, origin: float) -> Columns:
@@ -189,6 +198,7 @@ class Recorder:
             failure=rows["failure"].copy(),
             new_connection=(marks & NEW_CONNECTION) != 0,
             retried=(marks & RETRIED) != 0,
+            first_lost=(marks & FIRST_LOST) != 0,
             token_chunks=rows["token_chunks"].copy(),
             other_chunks=rows["other_chunks"].copy(),
             gaps=np.frombuffer(self._gaps, np.float32),

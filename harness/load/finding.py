@@ -107,8 +107,8 @@ def _step(
 
 
 def _tolerance(targets: Sequence[Target]) -> float:
-    """5 % of the tightest limit, in seconds. A late client makes the server look slower, never
-    faster, so that what holds despite it holds.
+    """5 % of the tightest limit, in seconds. A late client sends at once what was due, which makes
+    a server slower, never faster, so that what holds despite it holds.
     """
     limits = [target.limit for target in targets if target.limit is not None]
     return TOLERANCE * min(limits, default=0.0)

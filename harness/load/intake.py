@@ -90,6 +90,7 @@ class Intake:
                     connection.size += size
                     if events.token_chunks > before + 1 and self._late(came):
                         self.merged += events.token_chunks - before - 1
+                        events.lose(before)
                     spotter.expect(connection)
                     continue
             if data:
@@ -122,6 +123,7 @@ class Intake:
             if lost > 0 and self._late(came):
                 self.merged += lost
                 self.first_merged += before == 0
+                events.lose(before)
             connection.look_for_chunks()
             self._spotter.expect(connection)
         if reply.complete:

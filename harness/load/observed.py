@@ -21,9 +21,12 @@ class Observed:
 
     ``outcome``: place in ``records.OUTCOMES``. ``scheduled``: seconds from the start of the run.
     ``response``, ``service``, ``ttft``: seconds, NaN where there was no answer (or no stream);
+    ``response`` counts from ``scheduled``, but without ``lateness``. ``first_known``: ``ttft`` is
+    what it was, and not only the most that it can have been.
     ``issue_delay``: seconds from ``scheduled`` until sent, ``lateness`` from when the client could
     send, NaN where nothing was sent. ``timed_out``: no answer in time.
-    ``gaps``: seconds between the token-bearing chunks of answered requests, one after another.
+    ``gaps``: seconds between the token-bearing chunks of answered requests, one after another; NaN
+    where the client was late to read them.
     """
 
     outcome: Codes
@@ -33,6 +36,7 @@ class Observed:
     response: Floats
     service: Floats
     ttft: Floats
+    first_known: Flags
     timed_out: Flags
     gaps: NDArray[np.float32]
 
@@ -59,11 +63,12 @@ class Observed:
         return found
 
     def times(self, measure: Measure) -> Floats:
-        """The seconds of the answered requests, without NaN, in the order of the schedule."""
+        """The seconds of the answered requests that are known, in the order of the schedule."""
         if measure == "itl":
-            return self.gaps.astype(np.float64)
+            return self.gaps[~np.isnan(self.gaps)].astype(np.float64)
         values: Floats = getattr(self, measure)
-        return values[~np.isnan(values)]
+        known = ~np.isnan(values)
+        return values[known & self.first_known if measure == "ttft" else known]
 
     def times_to_hold(self, measure: Measure) -> Floats:
         """What a target is held against, in the order of the schedule: of whole requests, those
@@ -91,9 +96,12 @@ def observe(columns: Columns, verdicts: Codes | None = None) -> Observed:
         scheduled=columns.scheduled,
         issue_delay=columns.sent - columns.scheduled,
         lateness=columns.sent - columns.eligible,
-        response=_where(answered, columns.done - columns.scheduled),
+        response=_where(
+            answered, columns.done - columns.sent + columns.eligible - columns.scheduled
+        ),
         service=_where(answered, columns.done - columns.sent),
         ttft=_where(answered, columns.first_token - columns.sent),
+        first_known=~columns.first_lost,
         timed_out=columns.failure == Failure.TIMEOUT,
         gaps=_gaps(columns, answered),
     )

@@ -66,12 +66,13 @@ def record_lines(played: Played) -> Iterator[bytes]:
     columns = played.result.columns
     fixed = _Fixed(played)
     repeats = repeats_of(played.which)
+    stamps = _stamps(columns)
     for start in range(0, len(columns), CHUNK):
         part = slice(start, start + CHUNK)
         rows = zip(
             played.which[part].tolist(),
             repeats[part].tolist(),
-            *(_moments(array[part]) for array in _stamps(columns)),
+            *(_moments(array[part]) for array in stamps),
             played.observed.outcome[part].tolist(),
             columns.failure[part].tolist(),
             columns.status[part].tolist(),
@@ -182,6 +183,7 @@ class _Fixed:
                 "checks": () if verdict < 0 else self._checks[verdict],
                 "summary": None,
                 "completion_tokens": tokens if tokens >= 0 else None,
+                "lateness": None if sent is None else sent - eligible,
             },
             option=orjson.OPT_APPEND_NEWLINE,
         )
@@ -202,7 +204,7 @@ def _stamps(columns: Columns) -> tuple[NDArray[np.float64], ...]:
         columns.scheduled,
         columns.eligible,
         columns.sent,
-        columns.first_token,
+        np.where(columns.first_lost, np.nan, columns.first_token),
         columns.last_token,
         columns.done,
     )

@@ -12,6 +12,7 @@ from harness.load.reply import sizes
 
 EVENT_MAX = 1_000_000
 CR, LF = 13, 10
+_NAN = float("nan")
 
 _TOKENS_SAID = re.compile(rb'"completion_tokens":\s?([0-9]{1,18})')
 _EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
@@ -24,11 +25,13 @@ def tokens_said(data: bytes) -> int:
 
 
 class Events:
-    """The events of one answer. Moments are those given to ``feed``; NaN: no token came.
+    """The events of one answer. Moments are those given to ``feed``; NaN: no token came, or when
+    is not known.
 
-    ``gaps`` holds seconds between token-bearing events, float32. ``tokens`` is the server's own
-    count, -1 without one. ``bare``: the newest event bears no token. ``ended``: the answer came to
-    its own end. ``broken``: an event was malformed or told of an error.
+    ``gaps`` holds seconds between token-bearing events, float32, NaN where the moment of one of the
+    two is not known. ``first_lost``: the first came by ``first``, but when is not known. ``tokens``
+    is the server's own count, -1 without one. ``bare``: the newest event bears no token. ``ended``:
+    the answer came to its own end. ``broken``: an event was malformed or told of an error.
     """
 
     __slots__ = (
@@ -41,6 +44,7 @@ class Events:
         "ended",
         "ending",
         "first",
+        "first_lost",
         "gaps",
         "last",
         "other_chunks",
@@ -49,7 +53,8 @@ class Events:
     )
 
     def __init__(self) -> None:
-        self.first = self.last = float("nan")
+        self.first = self.last = _NAN
+        self.first_lost = False
         self.gaps = array("f")
         self.token_chunks = 0
         self.other_chunks = 0
@@ -114,6 +119,18 @@ class Events:
         if pieces is not None:
             pieces += events
         return total
+
+    def lose(self, before: int) -> None:
+        """Forget when those events came that followed the first ``before`` that bear tokens, since
+        all were found at one time though they may have come apart: only that of the last is known.
+        """
+        since = max(before - 1, 0)
+        unknown = len(self.gaps) - since
+        self.gaps[since:] = array("f", [_NAN]) * unknown
+        if before == 0:
+            self.first_lost = True
+        if self.bare:
+            self.last = _NAN
 
     def feed(self, piece: bytes, now: float) -> None:
         """Take the next bytes, which came at ``now``."""

@@ -33,6 +33,7 @@ def columns(n: int, **given: Any) -> Columns:
         "failure": np.zeros(n, np.int8),
         "new_connection": np.zeros(n, bool),
         "retried": np.zeros(n, bool),
+        "first_lost": np.zeros(n, bool),
         "token_chunks": np.zeros(n, np.int32),
         "other_chunks": np.zeros(n, np.int32),
         "gaps": np.zeros(0, np.float32),

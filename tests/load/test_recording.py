@@ -79,7 +79,8 @@ def test_records_say_what_happened() -> None:
     assert len({record.trial for record in found}) == 7
     assert found[0].trial == "a/load/0"
     assert found[2].trial == "a/load/1"
-    assert found[0].response_time == 0.5
+    assert found[0].lateness == pytest.approx(0.1)
+    assert found[0].response_time == pytest.approx(0.4), "what the client was late by is no part"
     assert found[0].service_time == pytest.approx(0.4)
     assert found[0].ttft == pytest.approx(0.2)
     assert found[0].attempts[0].chunks == 3
@@ -88,9 +89,23 @@ def test_records_say_what_happened() -> None:
     assert found[3].error == CallError("timeout", "")
     assert found[4].error == CallError("http_5xx", "HTTP 503")
     assert found[5].attempts == ()
-    assert found[5].done is None
+    assert found[5].done is found[5].lateness is None
     assert found[6].done is None
     assert found[6].error is None
+
+
+def test_a_first_token_whose_moment_is_lost_has_none() -> None:
+    made = columns(
+        2, first_token=np.array([0.05, 1.05]), first_lost=np.array([False, True]),
+        token_chunks=np.array([2, 2]),
+    )  # fmt: skip
+    which = np.zeros(2, np.int32)
+    run = Played(result(made), observe(made), None, ["a"], which, streamed=True)
+    lines = b"".join(record_lines(run)).splitlines()
+    found = [trial_from_dict(orjson.loads(line)) for line in lines]
+    assert [record.first_token for record in found] == [0.05, None]
+    assert [record.attempts[0].first_token for record in found] == [0.05, None]
+    assert [record.attempts[0].chunks for record in found] == [2, 2]
 
 
 def test_repeats_count_a_scenario_apart() -> None:

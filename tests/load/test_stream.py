@@ -195,6 +195,27 @@ def test_several_events_in_one_piece_after_a_token() -> None:
     assert (events.token_chunks, list(events.gaps)) == (3, [1.0, 0.0])
 
 
+def test_moments_that_are_not_known_are_none() -> None:
+    events = OpenAIEvents()
+    events.feed(event(chunk("a")), 1.0)
+    events.feed(event(chunk("b")) + event(chunk("c")), 2.0)
+    events.lose(1)
+    events.feed(event(chunk("d")), 3.0)
+    assert list(map(str, events.gaps)) == ["nan", "nan", "1.0"]
+    assert (events.first, events.first_lost, events.last) == (1.0, False, 3.0)
+
+
+def test_a_token_before_what_bears_none_is_lost_as_well() -> None:
+    events = OpenAIEvents()
+    events.feed(event(chunk("a")) + event(chunk("b")) + event(chunk("")), 1.0)
+    events.lose(0)
+    assert (events.first, events.first_lost, str(events.last)) == (1.0, True, "nan")
+    events.feed(event(chunk("c")), 2.0)
+    events.feed(event(chunk("d")), 2.5)
+    assert list(map(str, events.gaps)) == ["nan", "nan", "0.5"]
+    assert events.token_chunks == 4
+
+
 def test_empty_content_beside_other_text_is_no_token() -> None:
     tool = '{"id":"1","choices":[{"delta":{"content":"","tool":"x"},"finish_reason":null}]}'
     token = '{"id":"1","choices":[{"delta":{"content":"x"},"finish_reason":null}]}'
