@@ -116,6 +116,7 @@ class Events:
             self.gaps.append(0.0)
         self.last = now
         self.token_chunks += count
+        self.bare = False
         if pieces is not None:
             pieces += events
         return total
