@@ -72,7 +72,8 @@ class Columns:
     eligible: npt.NDArray[np.float64]
     """From when the client could send: ``scheduled``, or when a caller was free if later."""
     sent: npt.NDArray[np.float64]
-    """Just before the first byte left; on a new connection, before it was opened. NaN: never."""
+    """Just before the first byte left; on a new connection, by as much earlier as the network took
+    to open it. NaN: never."""
     first_byte: npt.NDArray[np.float64]
     first_token: npt.NDArray[np.float64]
     """The latest moment at which it can have come, where ``first_lost``."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from harness.load.columns import NAN, Failure
 from harness.load.reply import ReplyParser
-from harness.load.stamps import ask_for_stamps
+from harness.load.stamps import ask_for_stamps, opening_s
 from harness.load.stream import Events
 from harness.load.target import Target
 from harness.load.tls import Received, Tls
@@ -154,6 +154,15 @@ class Connection:
         self.state = "ready"
         self.wants = select.EPOLLIN
         return True
+
+    def count_opening(self) -> None:
+        """Leave out of the time since ``sent`` what opening took beside the kernel's own round
+        trip, which is this process's delay. It cannot be told apart where TLS is opened as well.
+        """
+        trip = None if self.tls is not None else opening_s(self._socket)
+        if trip is not None:
+            self.sent += max(0.0, time.perf_counter() - self.opened - trip)
+            self.latest = self.sent
 
     def close(self, *, shut: bool = False) -> None:
         """Close at once. ``shut``: though somebody else, a ring, still holds the socket."""

@@ -287,6 +287,7 @@ class Loop:
             self._give_up(connection, Failure.CONNECT, _clock())
             return
         if ready and connection.index >= 0:
+            connection.count_opening()
             self._pool.send(connection, self._wire(connection.index))
         elif ready:
             self._pool.idle.append(connection)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SPOOL = ".bodies"
 FIGURES = "load.json"
+AHEAD_S, MOST_AHEAD = 0.1, 1_000
 
 Progress = Callable[[Callable[[], Glance]], None]
 """Called now and then with a function that has a look at the load."""
@@ -69,12 +70,15 @@ def open_load(
 ) -> Load:
     """An open loop with at most ``most`` requests in flight, or one in which requests wait for the
     first free of so many ``callers``. Without a ``duration`` its window ends a mean gap after its
-    last request.
+    last request. As many connections are opened ahead as are needed if answers take 0.1 s: at a
+    high rate the client would be late with opening them beside its first requests.
     """
     last = float(offsets[-1])
     window = duration if duration is not None else last + last / max(1, len(offsets) - 1)
     if callers is None:
-        return Load(OpenLoop(offsets, most), text, window or None)
+        soon = int(offsets.searchsorted(offsets[0] + AHEAD_S))
+        ahead = min(soon, most, MOST_AHEAD)
+        return Load(OpenLoop(offsets, most, connections=ahead), text, window or None)
     loop = OpenLoop(offsets, callers, waits=True, connections=callers)
     return Load(loop, f"{text}, {callers} users", window or None)
 

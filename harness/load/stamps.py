@@ -1,4 +1,6 @@
-"""The kernel's stamps of what has come, and how they are told on this process's own clock."""
+"""What the kernel says of time: its stamps of what has come, told on this process's own clock, and
+how long a connection took to open.
+"""
 
 import contextlib
 import socket
@@ -12,6 +14,7 @@ TRIES = 5
 SURE_S = 2e-5  # two clocks read within this were read without interruption
 _SO_TIMESTAMPNS = 35  # of Linux, as x86 and Arm number it; Python has no name for it
 
+_INFO = struct.Struct("=68xI28xI")  # tcp_info's tcpi_rtt, in µs, and tcpi_total_retrans
 _parts = struct.Struct("@qq").unpack  # whole seconds and nanoseconds since 1970
 
 
@@ -19,6 +22,20 @@ def ask_for_stamps(sock: socket.socket) -> None:
     """Have the kernel stamp what ``sock`` receives; where it cannot, nothing bears a stamp."""
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+
+
+def opening_s(sock: socket.socket) -> float | None:
+    """The round trip in which the kernel opened a TCP connection over which nothing has been sent,
+    in seconds; None where it does not say, or had to ask twice.
+    """
+    try:
+        found = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
+    except OSError:
+        return None
+    if len(found) < _INFO.size:
+        return None
+    trip_us, asked_again = _INFO.unpack(found)
+    return trip_us / 1e6 if trip_us and not asked_again else None
 
 
 class KernelClock:

@@ -17,10 +17,14 @@ import numpy as np
 import pytest
 
 from harness.errors import InputError
+from harness.load import connection
 from harness.load.client_health import ClientHealth
+from harness.load.connection import Connection
 from harness.load.engine import ClosedLoop, OpenLoop, run_load
 from harness.load.glance import Glance
 from harness.load.observed import observe
+from harness.load.pool import Pool
+from harness.load.session import open_load
 from harness.load.target import Deck, Request, Target
 from tests.load.raw_server import (
     DONE,
@@ -179,6 +183,44 @@ def test_connections_opened_ahead_are_used_first() -> None:
         result = run_load(target, deck(target), OpenLoop(np.zeros(4), connections=3))
     assert result.columns.new_connection.sum() == 1
     assert result.client.connections_opened == 4
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_opening_late_is_the_clients_own_delay(monkeypatch: pytest.MonkeyPatch, told: bool) -> None:
+    opened = Pool.open
+
+    def slow(self: Pool, made: Connection) -> None:
+        opened(self, made)
+        time.sleep(0.3)
+
+    monkeypatch.setattr(Pool, "open", slow)
+    if not told:
+        monkeypatch.setattr(connection, "opening_s", lambda _: None)
+    with serve(answer_all) as port:
+        result = drive(port, offsets=[0.0])
+    seen = observe(result.columns)
+    assert failures(result) == ["none"]
+    assert result.columns.new_connection.all()
+    if told:  # by the kernel
+        assert seen.lateness[0] > 0.29
+        assert seen.service[0] < 0.2
+    else:
+        assert seen.lateness[0] < 0.2
+        assert seen.service[0] > 0.29
+    assert seen.response[0] == pytest.approx(seen.service[0])
+
+
+def test_an_open_loop_opens_ahead_what_its_first_tenth_of_a_second_needs() -> None:
+    def ahead(rate: float, most: int = 10_000, callers: int | None = None) -> int:
+        load = open_load(np.arange(3 * rate) / rate + 0.5, "", most, None, callers=callers)
+        assert isinstance(load.workload, OpenLoop)
+        return load.workload.connections
+
+    assert ahead(1) == 1
+    assert ahead(300) == 30
+    assert ahead(300, most=7) == 7
+    assert ahead(20_000) == 1_000
+    assert ahead(300, callers=8) == 8
 
 
 def test_an_empty_schedule_is_an_empty_run() -> None:

@@ -1,12 +1,13 @@
 """The kernel's stamps, and its clock beside ours."""
 
 import socket
+import struct
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from harness.load.stamps import ROOM, SURE_S, TRIES, KernelClock, ask_for_stamps
+from harness.load.stamps import ROOM, SURE_S, TRIES, KernelClock, ask_for_stamps, opening_s
 from tests.load.raw_server import until_stamped
 
 
@@ -31,6 +32,42 @@ def test_a_socket_that_cannot_stamp_is_left_alone() -> None:
     sock = socket.socket()
     sock.close()
     ask_for_stamps(sock)
+
+
+def test_the_kernel_tells_how_long_a_connection_took_to_open() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        before = time.perf_counter()
+        with socket.create_connection(listener.getsockname()) as ours:
+            took = time.perf_counter() - before
+            time.sleep(0.05)
+            trip = opening_s(ours)
+    assert trip is not None
+    assert 0 < trip <= took + 1e-6, "in whole microseconds"
+
+
+def test_a_socket_that_was_not_opened_tells_nothing() -> None:
+    with socket.socket() as ours:
+        assert opening_s(ours) is None
+    assert opening_s(ours) is None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        assert opening_s(other) is None
+
+
+@pytest.mark.parametrize(
+    ("trip_us", "again", "short", "expected"),
+    [(250, 0, 0, 250e-6), (250, 1, 0, None), (0, 0, 0, None), (250, 0, 1, None)],
+)
+def test_only_an_opening_that_was_asked_for_once_is_told(
+    trip_us: int, again: int, short: int, expected: float | None
+) -> None:
+    """``short``: so many bytes less than tcpi_total_retrans ends with."""
+
+    class Socket:
+        def getsockopt(self, _level: int, _option: int, size: int) -> bytes:
+            said = b"\1" * 68 + struct.pack("=I28xI", trip_us, again)
+            return said[: size - short]
+
+    assert opening_s(Socket()) == expected  # type: ignore[arg-type]
 
 
 def clocks(monkeypatch: pytest.MonkeyPatch, *looks: tuple[float, float]) -> KernelClock:
