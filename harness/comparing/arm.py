@@ -8,7 +8,11 @@ import numpy as np
 
 from harness import estimands
 from harness.comparing.ratios import Readings
+from harness.stats import estimate, serial
 from harness.stats import sample as sm
+from harness.stats.estimate import Estimate
+from harness.packing import Bools
+from harness.stats.compare import TAKEN_AS_INDEPENDENT
 from harness.trials import Floats, Ints, Recorded, Trials
 
 
@@ -37,11 +41,44 @@ class Arm:
         trials, values = self.trials, getattr(self.trials, measure)
         kept = ~np.isnan(values)
         codes = trials.scenario.codes[kept].astype(np.int64)
-        return Readings(trials.scenario.names, codes, trials.repeat[kept], values[kept])
+        rounds = trials.repeat[kept]
+        if self.in_one_block and np.unique(rounds).size >= serial.FEWEST_BATCHES:
+            found = serial.stretches(trials.scheduled[kept])
+            if found is not None:
+                return Readings(trials.scenario.names, codes, found, values[kept], "stretches")
+        return Readings(trials.scenario.names, codes, rounds, values[kept])
 
-    def quantile_sample(self, label: str) -> sm.Sample:
-        """Response times with time-outs as +∞."""
-        return replace(sm.sample(self.trials, self.name, timeouts_as_inf=True), pipeline=label)
+    @cached_property
+    def in_one_block(self) -> bool:
+        """No blocks tell how alike its trials are, as those of a load: only their order does."""
+        return self.whole.blocks[0].size == 1
+
+    def quantile(self, p: float, confidence: float) -> Estimate:
+        """Of the response times, with time-outs as +∞."""
+        found = sm.sample(self.trials, self.name, timeouts_as_inf=True, in_order=self.in_one_block)
+        if self.in_one_block:
+            return serial.quantile(found.values, p, confidence)
+        alone = estimate.quantile(found.values, p, confidence)
+        if np.unique(found.blocks).size == found.n:
+            return alone
+        return replace(alone, warnings=(*alone.warnings, TAKEN_AS_INDEPENDENT))
+
+    def successes(self) -> sm.Successes:
+        """Right answers; of one block, as of so many independent trials as say as much."""
+        found = sm.successes(self.trials, self.name)
+        if not self.in_one_block:
+            return found
+        k, n = serial.independent(self.right)
+        return replace(found, k=k, n=n)
+
+    @cached_property
+    def right(self) -> Bools:
+        """Which trials have a right answer, cancelled ones left out, in the order of their
+        schedule.
+        """
+        counted = ~self.trials.ended("cancelled")
+        order = np.argsort(self.trials.scheduled[counted], kind="stable")
+        return self.trials.ended("ok")[counted][order]
 
     def unanswered(self) -> tuple[int, int]:
         """(trials without an answer, trials), cancelled ones left out."""

@@ -12,7 +12,7 @@ from harness.comparing.arm import Arm
 from harness.comparing.caution import Caution
 from harness.comparing.expression import Gate
 from harness.comparing.rows import CONFIDENCE, ESTIMANDS, QUANTILES, Row
-from harness.stats import compare, estimate
+from harness.stats import compare, estimate, serial
 from harness.stats import sample as sm
 from harness.stats.estimate import Estimate
 from harness.validity import UNANSWERED_SHARE
@@ -132,8 +132,12 @@ def _only_failures(gate: Gate, barring: Sequence[Caution]) -> bool:
 def _alone(arm: Arm, metric: str) -> Estimate:
     """B by itself, in seconds, per second or as a share, over blocks or trials."""
     if metric in QUANTILES:
-        values = arm.quantile_sample(arm.name).values
-        return estimate.quantile(values, QUANTILES[metric], CONFIDENCE)
+        return arm.quantile(QUANTILES[metric], CONFIDENCE)
+    if arm.in_one_block and metric == "success":
+        return serial.share(arm.right, CONFIDENCE)
+    if arm.in_one_block and metric == "mean":
+        found = sm.sample(arm.trials, arm.name, in_order=True)
+        return serial.mean(found.values, CONFIDENCE)
     if metric in ("gm", "ttft"):
         return _geometric(arm, "ttft" if metric == "ttft" else "response_time")
     return estimands.value(ESTIMANDS[metric], arm.run.trials, arm.run.blocks, arm.name, CONFIDENCE)
@@ -141,11 +145,14 @@ def _alone(arm: Arm, metric: str) -> Estimate:
 
 def _geometric(arm: Arm, measure: sm.Measure) -> Estimate:
     """The geometric mean, with Student's t over the blocks' mean logs; seconds."""
-    sample = sm.sample(arm.trials, arm.name, measure)
+    sample = sm.sample(arm.trials, arm.name, measure, in_order=arm.in_one_block)
     if sample.n and sample.values.min() <= 0:
         why = ("a value is not positive: no geometric mean",)
         return Estimate(None, None, None, sample.n, CONFIDENCE, "none", why)
-    found = estimate.mean(compare.by_group(np.log(sample.values), sample.blocks), CONFIDENCE)
+    if arm.in_one_block:
+        found = serial.mean(np.log(sample.values), CONFIDENCE)
+    else:
+        found = estimate.mean(compare.by_group(np.log(sample.values), sample.blocks), CONFIDENCE)
     point, lo, hi = (
         None if side is None else math.exp(side) for side in (found.point, found.lo, found.hi)
     )

@@ -26,13 +26,15 @@ ONE_ROUND = "one round in a run: what changes from round to round is not in the 
 @dataclass(frozen=True, slots=True, eq=False)
 class Readings:
     """Measurements of one arm, shape (n,) each: the scenario as its place in ``names``, which are
-    sorted, the round, and the value.
+    sorted, the round, and the value. ``parts``: what rounds are; stretches of a load are its
+    batches of consecutive trials.
     """
 
     names: tuple[str, ...]
     scenario: Ints
     round: Ints
     value: Floats
+    parts: Literal["rounds", "stretches"] = "rounds"
 
     @property
     def measured(self) -> list[str]:
@@ -45,13 +47,26 @@ class Readings:
         places = np.array([place.get(name, -1) for name in self.names], np.int64)
         found = places[self.scenario]
         kept = found >= 0
-        return Readings(tuple(names), found[kept], self.round[kept], self.value[kept])
+        return replace(
+            self,
+            names=tuple(names),
+            scenario=found[kept],
+            round=self.round[kept],
+            value=self.value[kept],
+        )
 
     def means(self, mean: Mean) -> Floats:
         """Each measured scenario's mean, by name; values must be positive for ``geometric``."""
+        return self._means(mean, self.scenario)
+
+    def means_of_parts(self, mean: Mean) -> Floats:
+        """Each round's, or stretch's, mean."""
+        return self._means(mean, self.round)
+
+    def _means(self, mean: Mean, groups: Ints) -> Floats:
         if mean == "arithmetic":
-            return compare.by_group(self.value, self.scenario)
-        return np.exp(compare.by_group(np.log(self.value), self.scenario))
+            return compare.by_group(self.value, groups)
+        return np.exp(compare.by_group(np.log(self.value), groups))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +108,10 @@ def paired(a: Readings, b: Readings, mean: Mean, estimand: str, confidence: floa
         note = f"{lost} scenarios were measured in one run only"
         found = replace(found, warnings=(*found.warnings, note))
     return Between(
-        _level(means[0], mean), _level(means[1], mean), _widened(found, *effects), counts
+        _level(means[0], mean),
+        _level(means[1], mean),
+        _widened(found, *effects, sides[0].parts if sides[0].parts == sides[1].parts else "parts"),
+        counts,
     )
 
 
@@ -103,7 +121,7 @@ def unpaired(
     """Ratio of means of two independent samples: Welch's t on logs (``geometric``), or by the
     delta method on the values (``arithmetic``). At least 2 values each, else no interval.
 
-    ``what``: the replicates in words, ``blocks`` or ``scenarios``. They are taken as independent.
+    ``what``: the replicates in words: ``blocks``, ``scenarios`` or ``stretches``. They are taken as independent.
     """
     counts = f"{len(a)} + {len(b)} {what}"
     n, method = min(len(a), len(b)), f"Welch's t over {what}"
@@ -158,8 +176,10 @@ def welch(a: Floats, b: Floats, confidence: float) -> float | None:
     return float(stats.t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(total)
 
 
-def _widened(found: Comparison, a: Floats, b: Floats) -> Comparison:
-    """``found`` with the interval over rounds where that is wider; ``a``, ``b``: round effects."""
+def _widened(found: Comparison, a: Floats, b: Floats, parts: str) -> Comparison:
+    """``found`` with the interval over rounds where that is wider; ``a``, ``b``: round effects;
+    ``parts``: what rounds are.
+    """
     if found.ratio is None or not found.lo or found.hi is None:  # 0: past the range of floats
         return found
     half = welch(a, b, found.confidence)
@@ -168,7 +188,7 @@ def _widened(found: Comparison, a: Floats, b: Floats) -> Comparison:
     if half <= math.log(found.hi / found.lo) / 2:
         return found
     point = math.log(found.ratio)
-    over = f"{a.size} + {b.size} rounds"
+    over = f"{a.size} + {b.size} {parts}"
     kept = tuple(text for text in found.warnings if "no width" not in text)
     return replace(
         found,

@@ -111,27 +111,37 @@ def _per_trial(a: Arm, b: Arm, metric: str, matched: bool, confidence: float) ->
 def _between(
     a: Readings, b: Readings, mean: Mean, metric: str, matched: bool, confidence: float
 ) -> Between:
-    if matched:
+    loads = a.parts == b.parts == "stretches"
+    if matched and not (loads and len(a.measured) == len(b.measured) == 1):
         return paired(a, b, mean, ESTIMANDS[metric], confidence)
     if any((side.value <= 0).any() for side in (a, b)):
         return unpaired([0.0], [0.0], mean, ESTIMANDS[metric], confidence, "scenarios")
+    if loads:  # one scenario each, or other ones in either
+        of = [side.means_of_parts(mean).tolist() for side in (a, b)]
+        return unpaired(of[0], of[1], mean, ESTIMANDS[metric], confidence, "stretches")
     of = [side.means(mean).tolist() for side in (a, b)]
     return unpaired(of[0], of[1], mean, ESTIMANDS[metric], confidence, "scenarios")
 
 
 def _quantile(a: Arm, b: Arm, metric: str, confidence: float) -> Row:
     p = QUANTILES[metric]
-    samples = a.quantile_sample("A"), b.quantile_sample("B")
-    counts = f"{samples[0].n} + {samples[1].n} trials"
-    if any(sample.n and sample.values.min() <= 0 for sample in samples):
+    alone = [arm.quantile(p, confidence) for arm in (a, b)]
+    counts = f"{alone[0].n} + {alone[1].n} trials"
+    if any((arm.trials.response_time <= 0).any() for arm in (a, b)):
         return _none(metric, "a value is not positive: no ratio", counts)
-    alone = [estimate.quantile(sample.values, p, confidence) for sample in samples]
     levels = [
         None if found.lo is None or found.hi is None else _finite(found.point) for found in alone
     ]
-    found = compare.quantile_ratio(samples[0], samples[1], p, confidence)
-    row = _row(metric, Between(levels[0], levels[1], found, counts))
-    return row if min(sample.n for sample in samples) else replace(row, counts=counts)
+    notes = [
+        f"{label}: {text}"
+        for label, found in zip("AB", alone, strict=True)
+        for text in found.warnings
+        if text != compare.TAKEN_AS_INDEPENDENT
+    ]
+    if any(compare.TAKEN_AS_INDEPENDENT in found.warnings for found in alone):
+        notes.append(compare.TAKEN_AS_INDEPENDENT)
+    found = compare.mover(alone[0], alone[1], ESTIMANDS[metric], notes)
+    return _row(metric, Between(levels[0], levels[1], found, counts))
 
 
 def _per_block(a: Arm, b: Arm, metric: str, matched: bool, confidence: float) -> Row:
@@ -157,11 +167,13 @@ def _other_blocks(a: Arm, b: Arm, metric: str) -> str | None:
 
 
 def _success(a: Arm, b: Arm, matched: bool, confidence: float) -> Row:
-    right = [sm.successes(arm.trials, arm.name) for arm in (a, b)]
+    right = [arm.successes() for arm in (a, b)]
     if not matched:
         right = [replace(found, by_scenario={}) for found in right]
     found = compare.success_difference(right[0], right[1], confidence)
-    rates = [side.k / side.n if side.n else None for side in right]
+    rates = [float(arm.right.mean()) if arm.right.size else None for arm in (a, b)]
+    if rates[0] is not None and rates[1] is not None:
+        found = replace(found, point=rates[1] - rates[0])
     return Row(
         "success",
         rates[0],
@@ -171,7 +183,7 @@ def _success(a: Arm, b: Arm, matched: bool, confidence: float) -> Row:
         _times(100, found.lo),
         _times(100, found.hi),
         found.n,
-        f"{right[0].n} + {right[1].n} trials",
+        f"{a.right.size} + {b.right.size} trials",
         found.method,
         found.warnings,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.load import intervals
+from harness.stats import serial
 from harness.load.capacity import Verdict
 from harness.load.judging import Judged
 from harness.load.observed import Observed
@@ -80,8 +80,8 @@ def point(
     )
     if not times.size:
         return Point(*common, *(None,) * 8)
-    p50, p95 = (intervals.quantile(times, p) for p in (0.5, 0.95))
-    mean = intervals.mean(times)
+    p50, p95 = (serial.quantile(times, p) for p in (0.5, 0.95))
+    mean = serial.mean(times)
     began = observed.scheduled[answered]
     inside = np.minimum(began + times, offered.seconds) - np.minimum(began, offered.seconds)
     in_flight = float(inside.sum()) / offered.seconds

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.load import intervals
+from harness.stats import serial
 from harness.load.capacity import Verdict
 from harness.load.observed import Observed
 from harness.load.slo import Held, Target, overall, request_limits
@@ -33,12 +33,12 @@ class Ruling:
 def rule(target: Target, observed: Observed) -> Ruling:
     """Hold one target against a run."""
     if target.measure is None:
-        share = intervals.share(observed.ok[observed.trials], CONFIDENCE)
+        share = serial.share(observed.ok[observed.trials], CONFIDENCE)
         value = share.point
     else:
         assert target.limit is not None
         times = observed.times_to_hold(target.measure)
-        share = intervals.share(times <= target.limit, CONFIDENCE)
+        share = serial.share(times <= target.limit, CONFIDENCE)
         value = estimate.quantile(times, target.needed).point
     return Ruling(target, value, share, target.held(share.lo, share.hi))
 
@@ -76,7 +76,7 @@ def judge(targets: Sequence[Target], observed: Observed, unfit: Sequence[str]) -
     ]
     held = overall([ruling.held for ruling in rulings])
     answered = observed.answered
-    if intervals.rising(observed.scheduled[answered], observed.response[answered]):
+    if serial.rising(observed.scheduled[answered], observed.response[answered]):
         reasons.append("response times rise as long as the load lasts: the queue may never empty")
         held = "undecided" if held == "held" else held
     verdicts: dict[Held, Verdict] = {"held": "holds", "missed": "misses", "undecided": "undecided"}

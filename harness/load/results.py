@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.load import intervals
+from harness.stats import serial
 from harness.load.arrivals import Floats
 from harness.load.columns import Columns, Failure
 from harness.load.engine import ClientHealth, LoadResult
@@ -68,7 +68,7 @@ def figures(asked: Asked, result: LoadResult, observed: Observed) -> dict[str, A
         "dropped": counts["dropped"],
         "outcomes": counts,
         "errors": _errors(columns),
-        "success": _share(intervals.share(observed.ok[observed.trials], CONFIDENCE)),
+        "success": _share(serial.share(observed.ok[observed.trials], CONFIDENCE)),
         "response_time_s": spread(observed.times("response")),
         "service_time_s": spread(observed.times("service")),
         "ttft_s": spread(observed.times("ttft")),
@@ -110,7 +110,7 @@ def spread(values: Floats, *, bounded: bool = True) -> dict[str, Any] | None:
     found |= {name: float(point) for name, point in zip(names, points, strict=True)}
     found["max"] = float(values.max())
     if bounded:
-        bounds = (intervals.quantile(values, p, CONFIDENCE) for p in QUANTILES)
+        bounds = (serial.quantile(values, p, CONFIDENCE) for p in QUANTILES)
         found["ci95"] = {name: _ci(bound) for name, bound in zip(names, bounds, strict=True)}
     return found
 

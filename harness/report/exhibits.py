@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from harness.load import intervals
+from harness.stats import serial
 from harness.records import ANSWERED, OUTCOMES
 from harness.report import digits
 from harness.report.comparison import Summary, candidates, change_figure
@@ -122,7 +122,7 @@ class Exhibits(Scene):
         samples = {arm: sample(self.trials, arm).values for arm in self.arms}
         bounded: Callable[[Floats, float], Estimate] = quantile
         if "load" in self.summary:
-            samples, bounded = {arm: self._in_order() for arm in self.arms}, intervals.quantile
+            samples, bounded = {arm: self._in_order() for arm in self.arms}, serial.quantile
         most = max((values.size for values in samples.values()), default=0)
         largest = [float(values.max()) for values in samples.values() if values.size]
         factor, unit = digits.time_unit(largest)

@@ -21,6 +21,7 @@ Scope = Literal["these scenarios", "scenarios like these"]
 
 LEAST_SCENARIOS = 5
 LEAST_FOR_MEDIAN = 30
+TAKEN_AS_INDEPENDENT = "several trials in a block: the interval takes them as independent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +198,8 @@ def median_ratio(
 def quantile_ratio(
     baseline: Sample, candidate: Sample, p: float, confidence: float = 0.95
 ) -> Comparison:
-    """Ratio of p-quantiles: order-statistic intervals per arm, combined on logs by MOVER.
-
-    With θ and (l, u) the log quantile and its bounds per arm and Δ = θB − θA:
-    L = Δ − √((θB − lB)² + (uA − θA)²), U = Δ + √((uB − θB)² + (θA − lA)²). Takes the arms as
-    independent, which is cautious where pairing makes them rise together, and the values within
-    an arm as well. Time-outs may be +∞; an unbounded arm gives no interval.
-    Source: Zou & Donner, Statistics in Medicine 27 (2008) 1693–1702.
+    """Ratio of p-quantiles: order-statistic intervals per arm, combined by ``mover``. Takes the
+    values within an arm as independent.
     """
     a = estimate.quantile(baseline.values, p, confidence)
     b = estimate.quantile(candidate.values, p, confidence)
@@ -213,7 +209,22 @@ def quantile_ratio(
         for text in found.warnings
     ]
     if any(np.unique(side.blocks).size < side.n for side in (baseline, candidate)):
-        notes.append("several trials in a block: the interval takes them as independent")
+        notes.append(TAKEN_AS_INDEPENDENT)
+    return mover(a, b, f"{baseline.measure}_p{100 * p:g}", notes)
+
+
+def mover(
+    baseline: Estimate, candidate: Estimate, estimand: str, warnings: Sequence[str] = ()
+) -> Comparison:
+    """Ratio of two estimates, each with its own interval, combined on logs by MOVER.
+
+    With θ and (l, u) the log estimate and its bounds per arm and Δ = θB − θA:
+    L = Δ − √((θB − lB)² + (uA − θA)²), U = Δ + √((uB − θB)² + (θA − lA)²). Takes the arms as
+    independent, which is cautious where pairing makes them rise together. An estimate may be +∞; an
+    unbounded arm gives no interval.
+    Source: Zou & Donner, Statistics in Medicine 27 (2008) 1693–1702.
+    """
+    a, b, notes = baseline, candidate, list(warnings)
     ratio = lo = hi = None
     ta, tb = _log(a.point), _log(b.point)
     if ta is not None and tb is not None:
@@ -225,13 +236,13 @@ def quantile_ratio(
     if lo is None and None not in (a.lo, a.hi, b.lo, b.hi):
         notes.append("a quantile or its bound is zero or a time-out: no interval")
     return Comparison(
-        f"{baseline.measure}_p{100 * p:g}",
+        estimand,
         ratio,
         lo,
         hi,
         min(a.n, b.n),
         0,
-        confidence,
+        a.confidence,
         "MOVER on logs of order-statistic intervals",
         tuple(notes),
     )

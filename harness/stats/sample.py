@@ -142,18 +142,21 @@ def sample(
     measure: Measure = "response_time",
     *,
     timeouts_as_inf: bool = False,
+    in_order: bool = False,
 ) -> Sample:
     """Seconds of the answered trials of ``pipeline`` that were not warm-up.
 
     ``timeouts_as_inf``: a trial that ended in a time-out counts as +∞ instead of being left out;
-    for quantiles only.
+    for quantiles only. ``in_order``: as they were scheduled, not block by block.
     """
     trials = Trials.of(records)
     found = _readings(trials, pipeline, measure, timeouts_as_inf)
     kept = found.reasons == 0
     rows, values = found.rows[kept], found.values[kept]
     order = np.lexsort(
-        (values, trials.repeat[rows], trials.scenario.codes[rows], trials.block[rows])
+        (trials.scheduled[rows],)
+        if in_order
+        else (values, trials.repeat[rows], trials.scenario.codes[rows], trials.block[rows])
     )
     rows = rows[order]
     return Sample(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness.demo.recorded import rows
-from harness.load import intervals
+from harness.stats import serial
 from harness.report.figures.tail import tail_curve
 from harness.report.html import page
 from harness.report.layout import Style
@@ -97,7 +97,7 @@ def test_the_tail_of_a_load_allows_for_queues() -> None:
     for i, step in enumerate(rng.normal(size=walk.size)):
         walk[i] = 0.9 * walk[i - 1] + step
     times = np.exp(0.2 * walk)
-    plain, known = tail_curve(times), tail_curve(times, intervals.quantile)
+    plain, known = tail_curve(times), tail_curve(times, serial.quantile)
     assert plain is not None
     assert known is not None
     np.testing.assert_array_equal(plain.values, known.values)

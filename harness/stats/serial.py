@@ -1,4 +1,4 @@
-"""Quantiles and shares of requests that follow each other, with intervals that allow for it.
+"""Quantiles, shares and means of what follows each other, with intervals that allow for it.
 
 Requests that meet in a queue fare alike, so n of them say less than n independent ones. By how
 much is estimated from batches of consecutive requests (batch means): the variance of the batches'
@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.load.arrivals import Floats
 from harness.stats import estimate
 from harness.stats.estimate import Estimate
+from harness.stats.sample import Floats, Ints
 
 BATCHES = 30
 FEWEST_BATCHES = 10
@@ -55,10 +55,28 @@ def quantile(values: Floats, p: float, confidence: float = 0.95) -> Estimate:
 def share(hits: NDArray[np.bool_], confidence: float = 0.95) -> Estimate:
     """The share of ``hits``, (n,) in order of time: Wilson's interval."""
     n, k = int(hits.size), int(hits.sum())
-    effect = design_effect(hits)
-    alike = max(1, int(n / effect)) if n else 0
-    found = estimate.proportion(min(alike, round(k * alike / n)) if n else 0, alike, confidence)
+    found = estimate.proportion(*independent(hits), confidence)
     return replace(found, point=k / n if n else None, n=n)
+
+
+def independent(hits: NDArray[np.bool_]) -> tuple[int, int]:
+    """(k, n) independent requests that say as much as these; ``hits``: (n,) in order of time."""
+    if not hits.size:
+        return 0, 0
+    n = max(1, int(hits.size / design_effect(hits)))
+    return min(n, round(int(hits.sum()) * n / hits.size)), n
+
+
+def stretches(moments: Floats) -> Ints | None:
+    """For each moment (n,), which of up to 30 equally large batches of consecutive ones it is in;
+    None where there are too few.
+    """
+    batches = min(BATCHES, moments.size // 2)
+    if batches < FEWEST_BATCHES:
+        return None
+    place = np.empty(moments.size, np.int64)
+    place[np.argsort(moments, kind="stable")] = np.arange(moments.size)
+    return place * batches // moments.size
 
 
 def mean(values: Floats, confidence: float = 0.95) -> Estimate:
