@@ -8,11 +8,11 @@ import numpy as np
 
 from harness import estimands
 from harness.comparing.ratios import Readings
+from harness.packing import Bools
 from harness.stats import estimate, serial
 from harness.stats import sample as sm
-from harness.stats.estimate import Estimate
-from harness.packing import Bools
 from harness.stats.compare import TAKEN_AS_INDEPENDENT
+from harness.stats.estimate import Estimate
 from harness.trials import Floats, Ints, Recorded, Trials
 
 

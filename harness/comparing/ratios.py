@@ -107,10 +107,11 @@ def paired(a: Readings, b: Readings, mean: Mean, estimand: str, confidence: floa
     if lost:
         note = f"{lost} scenarios were measured in one run only"
         found = replace(found, warnings=(*found.warnings, note))
+    parts = "stretches" if all(side.parts == "stretches" for side in sides) else "rounds"
     return Between(
         _level(means[0], mean),
         _level(means[1], mean),
-        _widened(found, *effects, sides[0].parts if sides[0].parts == sides[1].parts else "parts"),
+        _widened(found, effects[0], effects[1], parts),
         counts,
     )
 
@@ -121,7 +122,8 @@ def unpaired(
     """Ratio of means of two independent samples: Welch's t on logs (``geometric``), or by the
     delta method on the values (``arithmetic``). At least 2 values each, else no interval.
 
-    ``what``: the replicates in words: ``blocks``, ``scenarios`` or ``stretches``. They are taken as independent.
+    ``what``: the replicates in words: ``blocks``, ``scenarios`` or ``stretches``. They are taken as
+    independent.
     """
     counts = f"{len(a)} + {len(b)} {what}"
     n, method = min(len(a), len(b)), f"Welch's t over {what}"

@@ -8,7 +8,7 @@ from typing import Literal
 from harness.comparing.arm import Arm
 from harness.comparing.expression import METRICS
 from harness.comparing.ratios import Between, Mean, Readings, paired, unpaired
-from harness.stats import compare, estimate
+from harness.stats import compare
 from harness.stats import sample as sm
 from harness.validity import UNANSWERED_SHARE
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.stats import serial
 from harness.load.capacity import Verdict
 from harness.load.judging import Judged
 from harness.load.observed import Observed
+from harness.stats import serial
 
 CONSISTENT = 0.10
 Interval = tuple[float, float]

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.stats import serial
 from harness.load.capacity import Verdict
 from harness.load.observed import Observed
 from harness.load.slo import Held, Target, overall, request_limits
-from harness.stats import estimate
+from harness.stats import estimate, serial
 from harness.stats.estimate import Estimate
 
 CONFIDENCE = 0.95

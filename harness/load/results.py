@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from harness.stats import serial
 from harness.load.arrivals import Floats
 from harness.load.columns import Columns, Failure
 from harness.load.engine import ClientHealth, LoadResult
@@ -14,6 +13,7 @@ from harness.load.fitness import check_client
 from harness.load.judging import Ruling, good, rule
 from harness.load.observed import Observed
 from harness.load.slo import Target, overall
+from harness.stats import serial
 from harness.stats.estimate import Estimate
 
 CONFIDENCE = 0.95

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from harness.stats import serial
 from harness.records import ANSWERED, OUTCOMES
 from harness.report import digits
 from harness.report.comparison import Summary, candidates, change_figure
@@ -25,6 +24,7 @@ from harness.report.markup import Html
 from harness.report.more_exhibits import over_time, pairs
 from harness.report.scene import Scene
 from harness.report.table import Cell, Figure, bounds, change, measured, pointer
+from harness.stats import serial
 from harness.stats.estimate import Estimate, quantile
 from harness.stats.sample import Floats, sample
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from harness.demo.recorded import rows
-from harness.stats import serial
 from harness.report.figures.tail import tail_curve
 from harness.report.html import page
 from harness.report.layout import Style
@@ -19,6 +18,7 @@ from harness.report.markdown import run_markdown
 from harness.report.publish import summary_of
 from harness.report.terminal import lines
 from harness.report.words import LANGS, Lang, Words
+from harness.stats import serial
 from harness.summary import unbounded
 from harness.validity import LOAD
 from tests.report.build import whole

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from harness.stats import serial
+from harness.stats import estimate, serial
 from harness.stats.sample import Floats
-from harness.stats import estimate
 
 
 def alike(rng: np.random.Generator, n: int, rho: float) -> Floats:
