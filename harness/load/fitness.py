@@ -8,6 +8,7 @@ Past these limits a run says nothing of the server under that load.
 
 import numpy as np
 
+from harness.load.arrivals import Floats
 from harness.load.engine import ClientHealth
 from harness.load.observed import Observed
 from harness.validity import Validity
@@ -18,7 +19,8 @@ CPU_SHARE = 0.90
 ACHIEVED_SHARE = 0.99
 OPEN_FILES_SHARE = 0.90
 LATE_SHARE = 0.05
-LOST_SHARE = 0.05
+IDLE_SHARE = 0.01
+LOST_SHARE = 0.10
 PAUSE_S = 0.1
 CLOCK_S = 0.001
 
@@ -39,21 +41,16 @@ def check_client(
     loop); ``whole``: the run was not interrupted.
 
     A request is late by more than 1 % of the median response time, or ``tolerance_s`` or 2 ms if
-    that is more. One pause lets as many requests loose at once as were due in it, so it must not be
-    longer than the median response time, or 100 ms: what is in flight would more than double.
+    that is more. In a closed loop there is no schedule, but its users are idle meanwhile. One pause
+    lets as many requests loose at once as were due in it, so it must not be longer than the median
+    response time, or 100 ms: what is in flight would more than double.
     """
     answered = observed.times("response")
     median = float(np.median(answered)) if answered.size else 0.0
     limit = max(LEAST_S, tolerance_s, TIME_SHARE * median)
     issued = observed.lateness[~np.isnan(observed.lateness)]
     checks = [
-        _at_most(
-            "late_share",
-            float((issued > limit).mean()) if issued.size else None,
-            LATE_SHARE,
-            "of the requests",
-            f"{_LATE}: {_LESS}",
-        ),
+        _idle(observed, issued, limit) if offered is None else _late(issued, limit),
         _at_most(
             "issue_delay_max",
             float(issued.max()) if issued.size else None,
@@ -101,6 +98,19 @@ def check_client(
     remedy = "the run was interrupted: run it again"
     checks.append(Validity("complete", whole, float(whole), 1.0, "run", remedy))
     return checks
+
+
+def _late(issued: Floats, limit: float) -> Validity:
+    """Whether the load kept to its schedule."""
+    share = float((issued > limit).mean()) if issued.size else None
+    return _at_most("late_share", share, LATE_SHARE, "of the requests", f"{_LATE}: {_LESS}")
+
+
+def _idle(observed: Observed, issued: Floats, limit: float) -> Validity:
+    """Whether the users of a closed loop were as busy as the answers let them be."""
+    late, busy = float(issued[issued > limit].sum()), float(np.nansum(observed.service))
+    share = (late / (late + busy) if late else 0.0) if issued.size else None
+    return _at_most("idle_share", share, IDLE_SHARE, "of the users' time", f"{_LATE}: {_LESS}")
 
 
 def _noticing(client: ClientHealth, observed: Observed, limit: float) -> list[Validity]:

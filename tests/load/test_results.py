@@ -200,13 +200,13 @@ def test_lag_does_no_harm_where_the_kernel_stamps_unless_chunks_are_read_togethe
     late = np.full(100, 0.003, np.float32)
     assert broken(of(client=client(loop_lag=late))) == []
     chunks = np.full(100, 11)  # 1,000 gaps
-    assert broken(of(token_chunks=chunks, client=client(loop_lag=late, merged=50))) == []
-    found = of(token_chunks=chunks, client=client(loop_lag=late, merged=51))
+    assert broken(of(token_chunks=chunks, client=client(loop_lag=late, merged=100))) == []
+    found = of(token_chunks=chunks, client=client(loop_lag=late, merged=101))
     assert broken(found) == ["merged_share"]
     found = of(
         token_chunks=chunks,
         first_token=np.arange(100.0) + 0.05,
-        client=client(loop_lag=late, merged=6, first_merged=6),
+        client=client(loop_lag=late, merged=11, first_merged=11),
     )
     assert broken(found) == ["first_merged_share"]
 
@@ -233,6 +233,22 @@ def test_a_delay_is_held_against_the_times_that_it_spoils() -> None:
     assert broken(of(sent=np.arange(100.0) + 0.011, done=slow + 0.011)) == ["late_share"]
     loose = Asked("x", {}, 100.0, tolerance_s=0.05)
     assert broken(of(loose, sent=np.arange(100.0) + 0.011)) == []
+
+
+def test_users_of_a_closed_loop_are_idle_while_the_client_is_late() -> None:
+    closed = Asked("x", {}, None)
+    slow = np.arange(100.0) + 1.0
+    often = 0.05 * (np.arange(100) % 6 == 0)  # 17 % of the requests, 0.85 % of the time
+    found = of(closed, sent=np.arange(100.0) + often, done=slow + often)
+    assert broken(found) == []
+    assert "late_share" not in {check["name"] for check in found["validity"]["checks"]}
+    often = 0.05 * (np.arange(100) % 4 == 0)
+    found = of(closed, sent=np.arange(100.0) + often, done=slow + often)
+    assert broken(found) == ["idle_share"]
+    assert broken(of(closed, failure=failures(100, http_5xx=100))) == []
+    assert broken(of(closed, failure=failures(100, connect=100), sent=np.full(100, np.nan))) == [
+        "idle_share", "issue_delay_max",
+    ]  # fmt: skip
 
 
 def test_now_and_then_a_machine_stands_still() -> None:
