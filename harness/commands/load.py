@@ -5,8 +5,8 @@ import datetime
 import json
 import math
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from harness.exit_codes import INCONCLUSIVE, INTERRUPTED, INVALID, OK, REFUTED
 from harness.load.arrivals import Arrivals, parse_arrival
 from harness.load.asking import prepare, which_api
 from harness.load.engine import ClosedLoop
-from harness.load.session import Load, Options, Progress, begin, open_load, run
+from harness.load.session import Load, Options, Progress, Shown, begin, open_load, run
 from harness.load.slo import Held, parse_slo
 from harness.load.trace import read_trace
 from harness.records import ANSWERED
@@ -29,6 +29,7 @@ DURATION_S = 10.0
 APART_S = 0.001  # users who begin together stay together where every answer takes as long
 RAMP_SHARE = 0.1  # of the load at most
 RAMP_SHOWN_S = 0.1
+OVER = "The load is over; what came is judged and recorded."
 HELD: dict[Held, int] = {"held": OK, "missed": REFUTED, "undecided": INCONCLUSIVE}
 
 
@@ -67,8 +68,8 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _load(load: Load, options: Options, folder: Path, *, as_json: bool) -> int:
-    with begin(folder, load.text, options) as writer, _shown(load, options, as_json) as shown:
-        found = run(load, options, writer, shown).figures
+    with begin(folder, load.text, options) as writer:
+        found = run(load, options, writer, _show(options, as_json, then=OVER)).figures
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
     else:
@@ -88,7 +89,7 @@ def _find(how: "Search", options: Options, folder: Path, *, as_json: bool) -> in
     from harness.load.finding import find
     from harness.report.load import print_capacity, print_step
 
-    found = find(options, how, folder, print_step, lambda load: _shown(load, options, as_json))
+    found = find(options, how, folder, print_step, _show(options, as_json))
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
     else:
@@ -198,15 +199,23 @@ def _config(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _shown(load: Load, options: Options, quiet: bool) -> AbstractContextManager[Progress]:
-    """Shows on standard error how far a load is."""
-    workload = load.workload
-    if isinstance(workload, ClosedLoop):
-        total, seconds = workload.requests, workload.duration_s
-    else:
-        total, seconds = len(workload.offsets), load.window_s
-    text = f"{options.work.url}, {load.text}"
-    return show_load(text, total=total, seconds=seconds, quiet=quiet)
+def _show(options: Options, quiet: bool, then: str = "") -> Shown:
+    """Shows on standard error how far a load is, and ``then`` says what comes next."""
+
+    @contextmanager
+    def shown(load: Load) -> Iterator[Progress]:
+        workload = load.workload
+        if isinstance(workload, ClosedLoop):
+            total, seconds = workload.requests, workload.duration_s
+        else:
+            total, seconds = len(workload.offsets), load.window_s
+        text = f"{options.work.url}, {load.text}"
+        with show_load(text, total=total, seconds=seconds, quiet=quiet) as progress:
+            yield progress
+        if then and not quiet:
+            print(then, file=sys.stderr)
+
+    return shown
 
 
 def _folder(args: argparse.Namespace) -> Path:

@@ -1,7 +1,6 @@
 """Finds the capacity of a server: loads of rising rate, each a run of its own, and their curve."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,6 @@ HIGHEST_RATE = 200_000.0
 TOLERANCE = 0.05
 
 
-Shown = Callable[[session.Load], AbstractContextManager[session.Progress]]
 """Shows how far each step is."""
 
 
@@ -52,7 +50,7 @@ def find(
     how: Search,
     folder: Path,
     step_done: Callable[[Point], None],
-    shown: Shown,
+    shown: session.Shown,
 ) -> dict[str, Any]:
     """Search, each step recorded in a folder of its own below ``folder``; the figures, also
     written as ``capacity.json``. Raises InputError.
@@ -96,14 +94,14 @@ def _step(
     count: int,
     folder: Path,
     seed: int,
-    shown: Shown,
+    shown: session.Shown,
 ) -> session.Loaded:
     arrivals = Arrivals.steady(rate, how.arrival)
     offsets = arrivals.offsets(seed, duration=None, requests=count)
     text = f"{count} at {rate:.4g} per second, {how.arrival}"
     load = session.open_load(offsets, text, options.max_in_flight, None)
-    with session.begin(folder, text, options) as writer, shown(load) as progress:
-        return session.run(load, options, writer, progress, _tolerance(options.targets))
+    with session.begin(folder, text, options) as writer:
+        return session.run(load, options, writer, shown, _tolerance(options.targets))
 
 
 def _tolerance(targets: Sequence[Target]) -> float:

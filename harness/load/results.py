@@ -38,14 +38,15 @@ def figures(asked: Asked, result: LoadResult, observed: Observed) -> dict[str, A
     """Every figure of a run. Rates are per second, times in seconds.
 
     Achieved: requests sent over the window, or over the time until the last was sent if that is
-    longer. Throughput and goodput: complete, and good, answers over the time from the start until
-    the last answer.
+    longer; of an interrupted load, over the time that it lasted. Throughput and goodput: complete,
+    and good, answers over the time from the start until the last answer.
     """
     columns = result.columns
     sent = columns.sent[~np.isnan(columns.sent)]
     last = float(sent.max()) if sent.size else 0.0
-    offered = None if asked.window_s is None else len(columns) / asked.window_s
-    window = max(asked.window_s or result.duration_s, last)
+    planned = result.duration_s if result.interrupted else asked.window_s
+    offered = len(columns) / planned if asked.window_s is not None and planned else None
+    window = max(planned or result.duration_s, last)
     achieved = sent.size / window if window > 0 else 0.0
     checks = check_client(
         result.client,

@@ -4,6 +4,7 @@ What is needed only after the load is imported after it, so that the first reque
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,9 @@ class Load:
     window_s: float | None
 
 
+Shown = Callable[[Load], AbstractContextManager[Progress]]
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A load that is over."""
@@ -93,23 +97,24 @@ def run(
     load: Load,
     options: Options,
     writer: RunWriter,
-    progress: Progress,
+    shown: Shown,
     tolerance_s: float = 0.0,
 ) -> Loaded:
     """Run one load, judge its answers, keep records and figures. Raises InputError.
 
-    ``tolerance_s``: see ``results.Asked``.
+    ``shown``: shows the load until it is over. ``tolerance_s``: see ``results.Asked``.
     """
     spool = writer.folder / SPOOL if options.scenarios else None
     try:
-        result = run_load(
-            options.work.target,
-            options.work.deck,
-            load.workload,
-            timeout_s=options.timeout_s,
-            bodies=spool,
-            progress=progress,
-        )
+        with shown(load) as progress:
+            result = run_load(
+                options.work.target,
+                options.work.deck,
+                load.workload,
+                timeout_s=options.timeout_s,
+                bodies=spool,
+                progress=progress,
+            )
         loaded = _evaluate(load, options, result, writer.folder, tolerance_s)
     finally:
         if spool is not None:

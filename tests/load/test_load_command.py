@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from harness import cli
+from harness.commands.load import OVER
 from harness.load import fitness
 from harness.store import read_answers, read_run
 from tests.load.test_arrivals import offsets
@@ -206,6 +207,16 @@ def test_interrupted_its_records_are_kept(url: str, tmp_path: Path, stop: signal
     run = read_run(out)
     assert run.manifest["status"] == "interrupted"
     assert len(run.records) == found["requests"]
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_what_comes_after_the_load_is_said(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    load(url, "--users", 1, "--requests", 2, *options, out=tmp_path / "run")
+    said = capsys.readouterr()
+    assert said.err.splitlines() == ([] if options else [OVER])
+    assert OVER not in said.out
 
 
 def test_callers_carry_a_rate(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

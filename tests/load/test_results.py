@@ -78,6 +78,8 @@ def test_rates_are_what_their_definitions_say() -> None:
     assert found["throughput_per_s"] == pytest.approx(100 / 99.1)
     late = of(sent=np.arange(100.0) * 1.5)
     assert late["achieved_per_s"] == pytest.approx(100 / 148.5)
+    cut = of(Asked("x", {}, 500.0), interrupted=True)
+    assert cut["offered_per_s"] == cut["achieved_per_s"] == pytest.approx(100 / 99.1)
     closed = of(Asked("x", {}, None))
     assert closed["offered_per_s"] is None
     assert closed["achieved_per_s"] == pytest.approx(100 / 99.1)
