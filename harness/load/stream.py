@@ -150,31 +150,37 @@ class Events:
             self.token_chunks += 1
             self.bare = False
             return
+        if not self._rest and piece[:6] == b"data: " and _one_line(piece):
+            self._take(piece[:-2], b"message", piece[6:-2], now)
+            return
         data = self._rest + piece
         at = 0
         while (end := _EVENT_END.search(data, at)) is not None:
             event = data[at : end.start()]
             at = end.end()
-            name, content = _fields(event)
-            if not content:
-                continue
-            if self._bears(name, content):
-                if self.token_chunks == 0:
-                    self.first = now
-                    self._learn(event + b"\n\n", content)
-                    self.ending = self._after + b"\r\n"
-                else:
-                    self.gaps.append(now - self.last)
-                self.last = now
-                self.token_chunks += 1
-                self.bare = False
-            else:
-                self.other_chunks += 1
-                self.bare = True
+            self._take(event, *_fields(event), now)
         self._rest = data[at:]
         if len(self._rest) > EVENT_MAX:
             self.broken = True
             self._rest = b""
+
+    def _take(self, event: bytes, name: bytes, content: bytes, now: float) -> None:
+        """Take an event without its end, which came at ``now``."""
+        if not content:
+            return
+        if not self._bears(name, content):
+            self.other_chunks += 1
+            self.bare = True
+            return
+        if self.token_chunks == 0:
+            self.first = now
+            self._learn(event + b"\n\n", content)
+            self.ending = self._after + b"\r\n"
+        else:
+            self.gaps.append(now - self.last)
+        self.last = now
+        self.token_chunks += 1
+        self.bare = False
 
     def _bears(self, name: bytes, data: bytes) -> bool:
         """Whether an event bears a token; notes what else it says."""
@@ -183,6 +189,12 @@ class Events:
     def _learn(self, event: bytes, data: bytes) -> None:
         """Remember the bytes around the text of a token, if it can be known by them."""
         raise NotImplementedError
+
+
+def _one_line(event: bytes) -> bool:
+    """Whether this is one event of one line, with its end."""
+    end = len(event) - 2
+    return event.find(b"\n") == end and event[end + 1] == LF and CR not in event
 
 
 def _fields(event: bytes) -> tuple[bytes, bytes]:
