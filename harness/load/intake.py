@@ -9,6 +9,7 @@ from collections.abc import Callable
 from harness.load.client_health import RunQueue
 from harness.load.columns import NAN, Failure
 from harness.load.connection import Connection
+from harness.load.pacing import NEVER
 from harness.load.reply import BadReply
 from harness.load.spotting import Spotter
 from harness.load.stamps import KernelClock
@@ -27,7 +28,7 @@ class Intake:
     """Takes reads of connections. ``finish`` is called with a connection whose answer is over, how,
     and when; ``broken`` with one that broke, how, and when; ``close`` with one to be closed.
 
-    ``unstamped``, ``merged`` and ``first_merged`` are those of ``ClientHealth``. ``looked``: until
+    ``unstamped`` and ``first_merged`` are those of ``ClientHealth``. ``looked``: until
     then no socket had what was not read; to be kept up to date.
     """
 
@@ -42,7 +43,7 @@ class Intake:
     ) -> None:
         self._finish, self._broken, self._close = finish, broken, close
         self._spotter, self._streams = spotter, streams
-        self.unstamped = self.merged = self.first_merged = 0
+        self.unstamped = self._merged = self.first_merged = 0
         self.looked = 0.0
         self.kernel = KernelClock()
         self.run_queue = RunQueue()
@@ -56,7 +57,7 @@ class Intake:
         order.
         """
         if self._streams and len(reads) >= FEW:
-            left = self._spotter.spot_reads(reads, self.kernel.ahead, now)
+            left = self._spotter.spot_reads(reads, self.kernel.ahead, now, self.late())
             if len(left) < len(reads):
                 reads = [reads[place] for place in left]
         self.parse(reads, now)
@@ -88,8 +89,8 @@ class Intake:
                 before = events.token_chunks
                 if size := events.take_chunks(data, came, connection.pieces):
                     connection.size += size
-                    if events.token_chunks > before + 1 and self._late(came):
-                        self.merged += events.token_chunks - before - 1
+                    if events.token_chunks > before + 1 and came > self.late():
+                        self._merged += events.token_chunks - before - 1
                         events.lose(before)
                     spotter.expect(connection)
                     continue
@@ -120,8 +121,8 @@ class Intake:
         if events is not None:
             # All but what came last has lost its moment, an event without a token among it too.
             lost = events.token_chunks - before - (not events.bare)
-            if lost > 0 and self._late(came):
-                self.merged += lost
+            if lost > 0 and came > self.late():
+                self._merged += lost
                 self.first_merged += before == 0
                 events.lose(before)
             connection.look_for_chunks()
@@ -129,9 +130,14 @@ class Intake:
         if reply.complete:
             self._finish(connection, connection.verdict(), came)
 
-    def _late(self, came: float) -> bool:
-        """Whether what was read together, the last of it at ``came``, may have come apart."""
-        return came - self.looked > LATE_S or self.run_queue.waited_s() > LATE_S
+    @property
+    def merged(self) -> int:
+        """That of ``ClientHealth``."""
+        return self._merged + self._spotter.merged
+
+    def late(self) -> float:
+        """What is read together, and of which the last came after this, may have come apart."""
+        return -NEVER if self.run_queue.waited_s() > LATE_S else self.looked + LATE_S
 
     def _ended(self, connection: Connection, now: float) -> None:
         """The server has closed the connection in good order."""

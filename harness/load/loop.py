@@ -241,7 +241,7 @@ class Loop:
         self._taken_all = False
         for _ in range(BATCHES):
             entries = ring.take()
-            left = spotter.spot(entries, ring, intake.kernel.ahead, _clock())
+            left = spotter.spot(entries, ring, intake.kernel.ahead, _clock(), intake.late())
             reads: list[tuple[Connection, Received]] = []
             for key, result, flags in some(entries, left):
                 connection = spotter.seated(key)

@@ -2,6 +2,7 @@
  * What it does not tell is left to the parsers, and so is what follows that on its connection.
  * It has no memory of its own: spotting.py owns the rows, and has the same layouts.
  */
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -47,10 +48,12 @@ typedef struct {
     Row *rows;
     int64_t seats;
     double ahead, now; /* the stamps' clock is that much ahead of that of now */
+    double late;       /* chunks of one read that came after it may have come apart */
     int64_t turn;
-    double newest;   /* 0, or when the latest came that was counted and its connection's first */
-    int64_t counted; /* how many events there are */
-    Event *events;   /* NULL: where they are is not asked */
+    double newest; /* 0, or when the latest came that was counted and its connection's first */
+    int64_t merged; /* chunks whose own moments are not known */
+    int64_t counted, room; /* how many events there are, and may be */
+    Event *events;         /* NULL: where they are is not asked */
 } Turn;
 
 #ifndef SOURCE
@@ -67,8 +70,10 @@ static int hex(unsigned char c) {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Where the event begins in a read that is one whole chunk with one token; 0: it is not. */
-static int64_t event_in(const Row *row, const unsigned char *data, int64_t length) {
+/* Where the event begins in bytes that begin with one whole chunk with one token, whose length it
+ * sets; 0: they do not.
+ */
+static int64_t event_in(const Row *row, const unsigned char *data, int64_t length, int64_t *whole) {
     int64_t size = 0, at = 0;
     for (int digit; at < length && (digit = hex(data[at])) >= 0; at++) {
         if (at == SIZE_DIGITS) return 0;
@@ -76,8 +81,9 @@ static int64_t event_in(const Row *row, const unsigned char *data, int64_t lengt
     }
     if (!at || length - at < 4 || data[at] != '\r' || data[at + 1] != '\n') return 0;
     at += 2;
-    if (size + 2 != length - at || size + 2 <= row->into + row->over) return 0;
-    const unsigned char *text = data + at + row->into, *end = data + length - row->over;
+    if (size + 2 > length - at || size + 2 <= row->into + row->over) return 0;
+    *whole = at + size + 2;
+    const unsigned char *text = data + at + row->into, *end = data + *whole - row->over;
     if (memcmp(data + at, row->before, (size_t)row->into)) return 0;
     if (memcmp(end, row->after, (size_t)row->over) || *text == *end) return 0;
     for (; text < end; text++)
@@ -85,7 +91,7 @@ static int64_t event_in(const Row *row, const unsigned char *data, int64_t lengt
     return at;
 }
 
-/* Counts a read, or says 0. It lies at base + start; stamp NULL: it has none. */
+/* Counts the chunks of a read, or says 0. It lies at base + start; stamp NULL: it has none. */
 static int spot(Turn *turn, int64_t key, int64_t read, const unsigned char *base, int64_t start,
                  int64_t length, const Stamp *stamp) {
     int64_t seat = key & (SEATS - 1);
@@ -94,10 +100,16 @@ static int spot(Turn *turn, int64_t key, int64_t read, const unsigned char *base
     if (row->key != key) return 0;
     int first = row->seen != turn->turn;
     row->seen = turn->turn;
-    int64_t at = 0;
-    if (stamp && row->left != turn->turn && row->count < HELD)
-        at = event_in(row, base + start, length);
-    if (!at) {
+    int64_t begins[HELD], ends[HELD], number = 0, most = HELD - row->count, at = 0, whole;
+    if (turn->events && most > turn->room - turn->counted) most = turn->room - turn->counted;
+    if (!stamp || row->left == turn->turn) most = 0;
+    for (; at < length && number < most; at += whole, number++) {
+        int64_t begin = event_in(row, base + start + at, length - at, &whole);
+        if (!begin) break;
+        begins[number] = start + at + begin;
+        ends[number] = start + at + whole - 2;
+    }
+    if (at < length || !number) {
         row->left = turn->turn;
         return 0;
     }
@@ -105,13 +117,16 @@ static int spot(Turn *turn, int64_t key, int64_t read, const unsigned char *base
     /* The two clocks are compared to some microseconds only. */
     if (came > turn->now) came = turn->now;
     if (came < row->last) came = row->last;
-    row->gaps[row->count++] = (float)(came - row->last);
-    row->last = came;
-    row->size += length - at - 2;
+    int lost = number > 1 && came > turn->late;
+    if (lost) turn->merged += number - 1;
+    for (int64_t i = 0; i < number; i++) {
+        row->gaps[row->count++] = lost ? NAN : (float)(came - row->last);
+        row->last = came;
+        row->size += ends[i] - begins[i];
+        if (turn->events) turn->events[turn->counted] = (Event){key, read, begins[i], ends[i]};
+        turn->counted++;
+    }
     if (first) turn->newest = came;
-    if (turn->events)
-        turn->events[turn->counted] = (Event){key, read, start + at, start + length - 2};
-    turn->counted++;
     return 1;
 }
 

@@ -23,6 +23,7 @@ LIBRARY = Path(__file__).with_name("_spot.so")
 
 _SEATS = 1 << 20
 _LEAST = 64
+SEVERAL = 8  # chunks of a read, on average, whose places are asked for at most
 _NO_STAMP = bytes(STAMP_SIZE)
 
 
@@ -52,9 +53,12 @@ class _Turn(ctypes.Structure):
         ("seats", ctypes.c_int64),
         ("ahead", ctypes.c_double),
         ("now", ctypes.c_double),
+        ("late", ctypes.c_double),
         ("turn", ctypes.c_int64),
         ("newest", ctypes.c_double),
+        ("merged", ctypes.c_int64),
         ("counted", ctypes.c_int64),
+        ("room", ctypes.c_int64),
         ("events", ctypes.c_void_p),
     ]
 
@@ -160,30 +164,33 @@ class Spotter:
             connection.size += row.size
             row.count = row.size = 0
 
-    def spot(self, entries: bytes, ring: Ring, ahead: float, now: float) -> Sequence[int]:
-        """Count the entries, in their order, that are one chunk with a token each, and came by
-        ``now``. ``ahead`` is that of ``KernelClock``.
+    def spot(
+        self, entries: bytes, ring: Ring, ahead: float, now: float, late: float
+    ) -> Sequence[int]:
+        """Count the entries, in their order, that are nothing but chunks with a token each, and
+        came by ``now``. ``ahead`` is that of ``KernelClock``. Chunks of one entry that came after
+        ``late`` may have come apart: the moments of all but the last are lost.
 
-        Gives the places of all others; what follows one of them on its connection is among them
-        too.
+        Gives the places of all other entries; what follows one of them on its connection is among
+        them too.
         """
         number = amount(entries)
         if _library is None or not number:
             return range(number)
-        left = self._begin(number, ahead, now)
+        left = self._begin(number, ahead, now, late)
         count = _library.spot_entries(self._at, entries, number, ring.address, left)
         for event in self._events[: self._turn.counted] if self._keep else ():
             self._kept(event.key, ring.memory[event.start : event.end])
         return left[:count]
 
     def spot_reads(
-        self, reads: list[tuple[Connection, Received]], ahead: float, now: float
+        self, reads: list[tuple[Connection, Received]], ahead: float, now: float, late: float
     ) -> Sequence[int]:
         """``spot`` for what was read of each connection."""
         number = len(reads)
         if _library is None:
             return range(number)
-        left = self._begin(number, ahead, now)
+        left = self._begin(number, ahead, now, late)
         count = _library.spot_reads(
             self._at,
             (ctypes.c_int64 * number)(*[connection.key for connection, _ in reads]),
@@ -206,6 +213,11 @@ class Spotter:
         """
         return float(self._turn.newest)
 
+    @property
+    def merged(self) -> int:
+        """How many chunks have lost their moments since the beginning."""
+        return int(self._turn.merged)
+
     def _grow(self) -> None:
         """Make room for twice as many connections."""
         former = len(self._seated)
@@ -218,14 +230,18 @@ class Spotter:
         self._drawn += [None] * more
         self._free += reversed(range(former, former + more))
 
-    def _begin(self, number: int, ahead: float, now: float) -> "ctypes.Array[ctypes.c_int32]":
+    def _begin(
+        self, number: int, ahead: float, now: float, late: float
+    ) -> "ctypes.Array[ctypes.c_int32]":
         """A new turn, and room for the places of what is left."""
         if number > len(self._left):
             self._left = (ctypes.c_int32 * number)()
-            self._events = (_Event * number)()
+            room = SEVERAL * number if self._keep else 0
+            self._events = (_Event * room)()
             self._turn.events = ctypes.addressof(self._events) if self._keep else None
+            self._turn.room = room
         turn = self._turn
-        turn.ahead, turn.now = ahead, now
+        turn.ahead, turn.now, turn.late = ahead, now, late
         turn.turn += 1
         turn.newest = turn.counted = 0
         return self._left

@@ -1,6 +1,7 @@
 """Chunks told by their bytes count as those that are parsed, and whatever else is left."""
 
 import errno
+import math
 import re
 import shutil
 import struct
@@ -16,7 +17,7 @@ from harness.load import spotting
 from harness.load.connection import Connection
 from harness.load.dialects import OpenAIEvents, ServiceEvents
 from harness.load.ring import HEAD, MORE, STRIDE, make_ring
-from harness.load.spotting import AFTER, BEFORE, HELD, LIBRARY, Spotter, _load
+from harness.load.spotting import AFTER, BEFORE, HELD, LIBRARY, SEVERAL, Spotter, _load
 from harness.load.target import Target
 from harness.load.tls import Received
 from hatch_build import CompileHook, compile_library
@@ -79,11 +80,14 @@ def framed(spotter: Spotter, pieces: list[bytes] | None = None, moment: float = 
 
 
 def spot(
-    spotter: Spotter, reads: Sequence[tuple[Connection, bytes, float | None]], now: float = 1e6
+    spotter: Spotter,
+    reads: Sequence[tuple[Connection, bytes, float | None]],
+    now: float = 1e6,
+    late: float = 1e6,
 ) -> list[int]:
     """The places of those that are left."""
     received = [(connection, read(data, moment)) for connection, data, moment in reads]
-    return list(spotter.spot_reads(received, AHEAD, now))
+    return list(spotter.spot_reads(received, AHEAD, now, late))
 
 
 @given(read_answers(), st.booleans())
@@ -153,7 +157,9 @@ GOOD = on_the_wire("good")
         GOOD[2:],
         GOOD[:-1],
         GOOD + b"\n",
-        GOOD + GOOD,
+        GOOD + GOOD[:-1],
+        GOOD + on_the_wire(""),
+        GOOD * (HELD + 1),
         GOOD.partition(b"\r\n")[0],
         b"",
         b"5",
@@ -173,6 +179,53 @@ def test_what_is_no_plain_chunk_is_left_with_all_that_follows(data: bytes) -> No
         assert connection.events is not None
         assert (connection.events.token_chunks, connection.events.last) == (2, last)
     assert spot(spotter, [(one, GOOD, 6.0)]) == []  # the next turn begins anew
+
+
+def test_chunks_that_are_read_together() -> None:
+    spotter = Spotter(keep=True)
+    one, other = framed(spotter, []), framed(spotter, [])
+    texts = ["a", "bc", "가"]
+    several = b"".join(map(on_the_wire, texts))
+    assert spot(spotter, [(one, several, 4.0), (other, GOOD, 5.0)], late=4.0) == []
+    assert spotter.merged == 0, "in time: so the server sent them"
+    assert spot(spotter, [(other, several, 6.0), (one, GOOD, 7.0)], late=5.9) == []
+    assert spotter.merged == 2
+    for connection, gaps in (
+        (one, [3.0, 0.0, 0.0, 3.0]),
+        (other, [4.0, math.nan, math.nan, math.nan]),
+    ):
+        spotter.settle(connection)
+        assert connection.events is not None
+        assert connection.events.token_chunks == 5
+        assert list(connection.events.gaps) == pytest.approx(gaps, nan_ok=True)
+        assert connection.size == sum(map(len, connection.pieces or ()))
+    assert one.pieces == [event(chunk(text)) for text in ("first", *texts, "good")]
+    assert other.pieces == [event(chunk(text)) for text in ("first", "good", *texts)]
+    assert other.events is not None
+    assert other.events.last == 6.0
+
+
+def test_what_is_lost_stays_lost_until_a_moment_is_known() -> None:
+    spotter = Spotter(keep=False)
+    connection = framed(spotter)
+    assert connection.events is not None
+    connection.events.last = math.nan
+    spotter.expect(connection)
+    assert spot(spotter, [(connection, GOOD, 4.0), (connection, GOOD, 5.0)]) == []
+    spotter.settle(connection)
+    assert list(connection.events.gaps) == pytest.approx([math.nan, 1.0], nan_ok=True)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_more_chunks_than_there_is_room_for_are_left(keep: bool) -> None:
+    spotter = Spotter(keep=keep)
+    connection = framed(spotter, [] if keep else None)
+    most = SEVERAL if keep else HELD
+    assert spot(spotter, [(connection, GOOD * (most + 1), 2.0)]) == [0]
+    assert spot(spotter, [(connection, GOOD * most, 2.0)]) == []
+    spotter.settle(connection)
+    assert connection.events is not None
+    assert connection.events.token_chunks == 1 + most
 
 
 @pytest.mark.parametrize("line", [b"%x", b"%X", b"%08x"])
@@ -230,7 +283,7 @@ def test_entries_of_the_ring() -> None:
         for number, (connection, (result, flags)) in enumerate(zip(connections, said, strict=False))
     )
     entries += entry(0, whole, MORE | has_buffer) + entry(1 << 62, whole, MORE | has_buffer)
-    assert list(spotter.spot(entries, ring, AHEAD, 1e6)) == [1, 2, 3, 4, 6, 7]
+    assert list(spotter.spot(entries, ring, AHEAD, 1e6, 1e6)) == [1, 2, 3, 4, 6, 7]
     assert spotter.newest == 7.0
     for number, connection in enumerate(connections):
         spotter.settle(connection)
@@ -350,7 +403,7 @@ def test_without_the_library_all_is_left(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(spotting, "_library", None)
     spotter = Spotter(keep=False)
     assert spot(spotter, [(framed(spotter), GOOD, 2.0)]) == [0]
-    assert list(spotter.spot_reads([], 0.0, 0.0)) == []
+    assert list(spotter.spot_reads([], 0.0, 0.0, 0.0)) == []
 
 
 def test_a_library_of_another_version_is_not_used(tmp_path: Path) -> None:
