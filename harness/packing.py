@@ -19,7 +19,7 @@ Row: TypeAlias = tuple[Any, ...]
 
 NONE = -1  # the code of what is not there
 OUTCOME_CODES: dict[str, int] = {name: code for code, name in enumerate(OUTCOMES)}
-_SECONDS = ("scheduled", "eligible", "sent", "first_token", "done", "lateness")
+_SECONDS = ("scheduled", "eligible", "sent", "first_token", "done", "uncounted")
 FIELDS = (
     *("pipeline", "scenario", "repeat", "block", "segment", "warmup", "outcome"),
     *_SECONDS,

@@ -110,9 +110,9 @@ class TrialRecord:
     ``scheduled``: when the workload wanted it; ``eligible``: when it could begin (its slot was
     free too); ``done``: when its caller had it; ``own_done``: when the item itself was finished,
     earlier than ``done`` where a batch holds it back. ``position`` is the place (from 0) of the
-    arm within the block. ``summary`` is null when no summary was asked for. ``lateness``: seconds
-    from ``eligible`` until ``sent`` in which a load generator was late by itself (None: it did not
-    send); a pipeline's own work before its first call is no such thing.
+    arm within the block. ``summary`` is null when no summary was asked for. ``uncounted``: seconds
+    between ``eligible`` and ``sent`` that a load run leaves out of the response time, since neither
+    the server nor work of the generator took them (None: it did not send); 0 in other runs.
     """
 
     trial: str
@@ -137,7 +137,7 @@ class TrialRecord:
     usage: Usage | None
     checks: tuple[CheckResult, ...]
     summary: str | None = None
-    lateness: float | None = 0.0
+    uncounted: float | None = 0.0
 
     @property
     def answered(self) -> bool:
@@ -145,12 +145,12 @@ class TrialRecord:
 
     @property
     def response_time(self) -> float | None:
-        """Seconds from the scheduled moment to the answer, without ``lateness``; None when
+        """Seconds from the scheduled moment to the answer, without ``uncounted``; None when
         unanswered.
         """
         if not self.answered or self.done is None:
             return None
-        return self.done - self.scheduled - (self.lateness or 0.0)
+        return self.done - self.scheduled - (self.uncounted or 0.0)
 
     @property
     def service_time(self) -> float | None:

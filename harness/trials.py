@@ -53,8 +53,8 @@ class Trials:
     done: Floats
     asked: Floats
     """When the pipeline asked for its first call."""
-    lateness: Floats
-    """Seconds by which a load generator was late, as in ``TrialRecord``."""
+    uncounted: Floats
+    """Seconds that are no part of the response time, as in ``TrialRecord``."""
     waited: Floats
     """Seconds that a rate limit kept calls after the first waiting."""
     attempts: Ints
@@ -96,7 +96,7 @@ class Trials:
     @cached_property
     def response_time(self) -> Floats:
         """As ``TrialRecord.response_time``; NaN where that is None. So are the two below."""
-        return np.where(self.answered, self.done - self.scheduled - self.lateness, np.nan)
+        return np.where(self.answered, self.done - self.scheduled - self.uncounted, np.nan)
 
     @cached_property
     def service_time(self) -> Floats:
@@ -196,7 +196,7 @@ def _columns_of(path: Path) -> Trials:
     for number, line in enumerate(whole_lines(path), start=1):
         try:
             found = orjson.loads(line)
-            found.setdefault("lateness", 0.0)  # of runs before there was such a thing
+            found.setdefault("uncounted", 0.0)  # of runs before there was such a thing
             rows.append(fields(found))
         except _NO_RECORD as error:
             raise _no_record(path, number, error) from error

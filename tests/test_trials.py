@@ -75,14 +75,14 @@ def test_a_wait_for_the_rate_limit_is_taken_off_the_service_time() -> None:
 def test_what_a_load_generator_was_late_by_is_no_response_time(
     tmp_path: Path, folder: Path
 ) -> None:
-    record = replace(trial(took=2.0), lateness=0.5)
-    unsent = replace(trial(outcome="dropped", took=None), lateness=None)
+    record = replace(trial(took=2.0), uncounted=0.5)
+    unsent = replace(trial(outcome="dropped", took=None), uncounted=None)
     assert Trials.of([record]).response_time.tolist() == [record.response_time] == [1.5]
     assert np.isnan(Trials.of([unsent]).response_time).all()
     for name in ("run.json", "blocks.jsonl"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     lines = [orjson.loads(line) for line in (folder / RECORDS).read_bytes().splitlines()]
-    older = [{k: v for k, v in line.items() if k != "lateness"} for line in lines]
+    older = [{k: v for k, v in line.items() if k != "uncounted"} for line in lines]
     (tmp_path / RECORDS).write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in older))
     same(read_columns(tmp_path).trials, read_columns(folder).trials)
 

@@ -153,8 +153,8 @@ def _times(record: TrialRecord) -> list[tuple[str, str]]:
         ("held back by its batch", held, record.done),
     )
     found = [(name, b - a) for name, a, b in durations if a is not None and b is not None]
-    if record.lateness:
-        found.insert(1, ("of it the client's own delay", record.lateness))
+    if record.uncounted:
+        found.insert(1, ("of it not counted", record.uncounted))
     if record.response_time is not None:
         found.append(("response time", record.response_time))
     return [(name, seconds(value)) for name, value in found]

@@ -1,4 +1,4 @@
-"""What a load run measured, packed: 116 bytes a request and 4 bytes a gap between tokens."""
+"""What a load run measured, packed: 124 bytes a request and 4 bytes a gap between tokens."""
 
 import struct
 from array import array
@@ -31,13 +31,14 @@ NEW_CONNECTION = 1
 RETRIED = 2
 FIRST_LOST = 4
 
-_ROW = struct.Struct("<qdddddddqqqqqhbBii")
+_ROW = struct.Struct("<qddddddddqqqqqhbBii")
 _ROW_TYPE = np.dtype(
     [
         ("index", "<i8"),
         ("scheduled", "<f8"),
         ("eligible", "<f8"),
         ("sent", "<f8"),
+        ("uncounted", "<f8"),
         ("first_byte", "<f8"),
         ("first_token", "<f8"),
         ("last_token", "<f8"),
@@ -74,10 +75,15 @@ class Columns:
     sent: npt.NDArray[np.float64]
     """Just before the first byte left; on a new connection, by as much earlier as the network took
     to open it. NaN: never."""
+    uncounted: npt.NDArray[np.float64]
+    """Seconds between ``eligible`` and ``sent`` that are no part of the response time: for which
+    this machine stood still; in a closed loop, which keeps no schedule, all of them. NaN: not sent.
+    """
     first_byte: npt.NDArray[np.float64]
     first_token: npt.NDArray[np.float64]
     """The latest moment at which it can have come, where ``first_lost``."""
     last_token: npt.NDArray[np.float64]
+    """NaN too where it is not known, as that of ``gaps``."""
     done: npt.NDArray[np.float64]
     """The answer's last byte, or the moment at which the request was given up."""
     size: npt.NDArray[np.int64]
@@ -97,7 +103,8 @@ class Columns:
     new_connection: npt.NDArray[np.bool_]
     """The request had to wait for its connection to open: part of its service time."""
     retried: npt.NDArray[np.bool_]
-    """Sent again since the server had closed the idle connection; ``sent`` is the first time."""
+    """Sent again since the server had closed the idle connection; ``sent`` is the first time, but
+    for what this process was late with opening another."""
     first_lost: npt.NDArray[np.bool_]
     """The first token was read with what followed it, by a client that was late: when it came is
     not known."""
@@ -137,6 +144,7 @@ class Recorder:
         scheduled: float,
         eligible: float,
         sent: float,
+        uncounted: float,
         first_byte: float,
         done: float,
         size: int,
@@ -158,7 +166,7 @@ class Recorder:
             marks |= FIRST_LOST if events.first_lost else 0
             self._gaps += events.gaps
         self._rows += _pack(
-            index, scheduled, eligible, sent, first_byte, first, last, done, size, tokens,
+            index, scheduled, eligible, sent, uncounted, first_byte, first, last, done, size, tokens,
             gaps_at, body_at, connection, status, failure, marks, bearing, other,
         )  # fmt: skip
 
@@ -171,9 +179,7 @@ class Recorder:
         # A copy of its own, since an array that is looked into cannot grow.
         rows = np.frombuffer(self._rows[max(since * size, end - most * size) : end], _ROW_TYPE)
         rows = rows[rows["failure"] == Failure.NONE]
-        times: npt.NDArray[np.float64] = (
-            rows["done"] - rows["sent"] + rows["eligible"] - rows["scheduled"]
-        )
+        times: npt.NDArray[np.float64] = rows["done"] - rows["scheduled"] - rows["uncounted"]
         return times
 
     def columns(self, origin: float) -> Columns:
@@ -186,6 +192,7 @@ class Recorder:
             scheduled=rows["scheduled"] - origin,
             eligible=rows["eligible"] - origin,
             sent=rows["sent"] - origin,
+            uncounted=rows["uncounted"].copy(),
             first_byte=rows["first_byte"] - origin,
             first_token=rows["first_token"] - origin,
             last_token=rows["last_token"] - origin,

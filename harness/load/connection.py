@@ -63,6 +63,7 @@ class Connection:
         "size",
         "state",
         "tls",
+        "uncounted",
         "unsent",
         "untried",
         "wants",
@@ -72,7 +73,7 @@ class Connection:
         """Neither open nor carrying a request."""
         self.reply = ReplyParser()
         self.index = self.number = self.fd = self.key = -1
-        self.scheduled = self.eligible = self.sent = self.latest = NAN
+        self.scheduled = self.eligible = self.sent = self.latest = self.uncounted = NAN
         self.first_byte = self.opened = NAN
         self.marks = 0
         self.size = 0
@@ -96,6 +97,7 @@ class Connection:
         scheduled: float,
         eligible: float,
         sent: float,
+        uncounted: float,
         marks: int,
         events: Events | None,
         pieces: list[bytes] | None,
@@ -105,6 +107,7 @@ class Connection:
         self.scheduled = scheduled
         self.eligible = eligible
         self.sent = self.latest = sent
+        self.uncounted = uncounted
         self.marks = marks
         self.events = events
         self.pieces = pieces
@@ -155,14 +158,16 @@ class Connection:
         self.wants = select.EPOLLIN
         return True
 
-    def count_opening(self) -> None:
+    def count_opening(self) -> float:
         """Leave out of the time since ``sent`` what opening took beside the kernel's own round
-        trip, which is this process's delay. It cannot be told apart where TLS is opened as well.
+        trip, which is this process's delay; gives that, in seconds. It cannot be told apart where
+        TLS is opened as well.
         """
         trip = None if self.tls is not None else opening_s(self._socket)
-        if trip is not None:
-            self.sent += max(0.0, time.perf_counter() - self.opened - trip)
-            self.latest = self.sent
+        late = 0.0 if trip is None else max(0.0, time.perf_counter() - self.opened - trip)
+        self.sent += late
+        self.latest = self.sent
+        return late
 
     def close(self, *, shut: bool = False) -> None:
         """Close at once. ``shut``: though somebody else, a ring, still holds the socket."""

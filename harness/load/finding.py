@@ -25,9 +25,6 @@ HIGHEST_RATE = 200_000.0
 TOLERANCE = 0.05
 
 
-"""Shows how far each step is."""
-
-
 @dataclass(frozen=True, slots=True)
 class Search:
     """How to search. ``start``: the first rate per second (None: what one user by himself
@@ -105,8 +102,8 @@ def _step(
 
 
 def _tolerance(targets: Sequence[Target]) -> float:
-    """5 % of the tightest limit, in seconds. A late client sends at once what was due, which makes
-    a server slower, never faster, so that what holds despite it holds.
+    """5 % of the tightest limit, in seconds. To a target a late client makes the server look
+    slower, never faster, so that what holds despite it holds.
     """
     limits = [target.limit for target in targets if target.limit is not None]
     return TOLERANCE * min(limits, default=0.0)

@@ -46,7 +46,7 @@ def good(observed: Observed, targets: Sequence[Target]) -> NDArray[np.bool_]:
     """Which requests goodput counts: ok, and each time within what the targets allow."""
     kept = observed.ok.copy()
     for measure, limit in request_limits(targets).items():
-        kept &= getattr(observed, measure) <= limit
+        kept &= observed.most(measure) <= limit
     return kept
 
 

@@ -77,6 +77,8 @@ class Loop:
             self._most, self._ahead = workload.max_in_flight, workload.connections
         else:
             self._most = self._ahead = workload.users
+        self._closed = not isinstance(workload, OpenLoop)
+        self._slept = self._woke = 0.0  # of this turn
         self._waits = isinstance(workload, OpenLoop) and workload.waits
         self._free: list[float] = []  # since when each caller is, where requests wait for one
         self._watch = watch
@@ -128,6 +130,7 @@ class Loop:
         while pacer.due != NEVER or self._in_flight:
             full = self._waits and self._in_flight >= self._most
             wake = tick if full else min(pacer.due, tick)
+            self._slept = now
             if not self._taken_all:
                 wake = now
             if together and self._in_flight >= MANY and now < (look := woke + APART_S) < wake:
@@ -136,6 +139,7 @@ class Loop:
                 together = not intake.unstamped  # else what waits to be read would look late
             ready, waited = poll(wake - now)
             former, woke = woke, _clock()
+            self._woke = woke
             if self._taken_all and streams:
                 intake.run_queue.look()
                 # A poll that had to wait tells at once.
@@ -287,7 +291,9 @@ class Loop:
             self._give_up(connection, Failure.CONNECT, _clock())
             return
         if ready and connection.index >= 0:
-            connection.count_opening()
+            late = connection.count_opening()
+            if self._closed:
+                connection.uncounted += late
             self._pool.send(connection, self._wire(connection.index))
         elif ready:
             self._pool.idle.append(connection)
@@ -332,13 +338,22 @@ class Loop:
             events = self._events() if self._events is not None else None
             pieces: list[bytes] | None = [] if self._keep else None
             sent = _clock()
+            # What was due while this slept is late by the system, which did not wake it. A closed
+            # loop has no schedule to keep; its users are idle meanwhile.
+            uncounted = (
+                sent - eligible
+                if self._closed
+                else max(0.0, self._woke - max(eligible, self._slept))
+            )
             if idle:
                 connection = idle.pop()
-                connection.carry(index, scheduled, eligible, sent, 0, events, pieces)
+                connection.carry(index, scheduled, eligible, sent, uncounted, 0, events, pieces)
                 self._pool.send(connection, self._wire(index))
             else:
                 connection = Connection(self._target)
-                connection.carry(index, scheduled, eligible, sent, NEW_CONNECTION, events, pieces)
+                connection.carry(
+                    index, scheduled, eligible, sent, uncounted, NEW_CONNECTION, events, pieces
+                )
                 self._open(connection)
 
     def _open(self, connection: Connection) -> None:
@@ -367,8 +382,9 @@ class Loop:
         head = reply.head
         self.recorder.add(
             connection.index, connection.scheduled, connection.eligible, connection.sent,
-            connection.first_byte, now, connection.size, tokens, body_at, connection.number,
-            head.status if head is not None else 0, failure, connection.marks, connection.events,
+            connection.uncounted, connection.first_byte, now, connection.size, tokens, body_at,
+            connection.number, head.status if head is not None else 0, failure, connection.marks,
+            connection.events,
         )  # fmt: skip
         self._in_flight -= 1
         self._finished += 1
@@ -386,8 +402,9 @@ class Loop:
     def _drop(self, index: int, scheduled: float) -> None:
         """Record a request that cannot be sent at its moment."""
         self.recorder.add(
-            index, scheduled, scheduled, NAN, NAN, NAN, 0, -1, -1, -1, 0, Failure.DROPPED, 0, None
-        )
+            index, scheduled, scheduled, NAN, NAN, NAN, NAN, 0, -1, -1, -1, 0, Failure.DROPPED, 0,
+            None,
+        )  # fmt: skip
         self._finished += 1
         self._failed += 1
 

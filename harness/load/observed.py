@@ -21,10 +21,11 @@ class Observed:
 
     ``outcome``: place in ``records.OUTCOMES``. ``scheduled``: seconds from the start of the run.
     ``response``, ``service``, ``ttft``: seconds, NaN where there was no answer (or no stream);
-    ``response`` counts from ``scheduled``, but without ``lateness``. ``first_known``: ``ttft`` is
+    ``response`` counts from ``scheduled``, but without ``uncounted``. ``first_known``: ``ttft`` is
     what it was, and not only the most that it can have been.
     ``issue_delay``: seconds from ``scheduled`` until sent, ``lateness`` from when the client could
-    send, NaN where nothing was sent. ``timed_out``: no answer in time.
+    send, ``uncounted`` those of them that are no part of ``response`` (see ``Columns``); NaN where
+    nothing was sent. ``timed_out``: no answer in time.
     ``gaps``: seconds between the token-bearing chunks of answered requests, one after another; NaN
     where the client was late to read them.
     """
@@ -33,6 +34,7 @@ class Observed:
     scheduled: Floats
     issue_delay: Floats
     lateness: Floats
+    uncounted: Floats
     response: Floats
     service: Floats
     ttft: Floats
@@ -71,15 +73,22 @@ class Observed:
         return values[known & self.first_known if measure == "ttft" else known]
 
     def times_to_hold(self, measure: Measure) -> Floats:
-        """What a target is held against, in the order of the schedule: of whole requests, those
-        that timed out or could not be sent count as endless, so that giving up cannot look fast.
+        """What a target is held against, in the order of the schedule: the most that each can have
+        been. Gaps that are not known, and requests that timed out or could not be sent, count as
+        endless, so that neither giving up nor a late client can look fast.
         """
         if measure == "itl":
-            return self.times("itl")
-        values: Floats = getattr(self, measure)
+            return np.where(np.isnan(self.gaps), np.inf, self.gaps).astype(np.float64)
         lost = self.timed_out | (self.outcome == CODE["dropped"])
-        values = np.where(lost, np.inf, values)
+        values = np.where(lost, np.inf, self.most(measure))
         return values[~np.isnan(values)]
+
+    def most(self, measure: Measure) -> Floats:
+        """The most that each request can have taken had the client been on time: from the scheduled
+        moment whatever the reason for which it left late; (n,), NaN where there is no such time.
+        """
+        values: Floats = getattr(self, measure)
+        return values + self.uncounted if measure == "response" else values
 
 
 def observe(columns: Columns, verdicts: Codes | None = None) -> Observed:
@@ -96,9 +105,8 @@ def observe(columns: Columns, verdicts: Codes | None = None) -> Observed:
         scheduled=columns.scheduled,
         issue_delay=columns.sent - columns.scheduled,
         lateness=columns.sent - columns.eligible,
-        response=_where(
-            answered, columns.done - columns.sent + columns.eligible - columns.scheduled
-        ),
+        uncounted=columns.uncounted,
+        response=_where(answered, columns.done - columns.scheduled - columns.uncounted),
         service=_where(answered, columns.done - columns.sent),
         ttft=_where(answered, columns.first_token - columns.sent),
         first_known=~columns.first_lost,

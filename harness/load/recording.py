@@ -136,7 +136,7 @@ class _Fixed:
         ]
 
     def line(self, row: tuple[Any, ...]) -> bytes:
-        (which, repeat, scheduled, eligible, sent, first, last, done, *rest) = row
+        (which, repeat, scheduled, eligible, sent, uncounted, first, last, done, *rest) = row
         outcome, failure, status, tokens, chunks, verdict = rest
         error = _error(failure, status)
         name = self._names[which]
@@ -183,7 +183,7 @@ class _Fixed:
                 "checks": () if verdict < 0 else self._checks[verdict],
                 "summary": None,
                 "completion_tokens": tokens if tokens >= 0 else None,
-                "lateness": None if sent is None else sent - eligible,
+                "uncounted": None if sent is None else uncounted,
             },
             option=orjson.OPT_APPEND_NEWLINE,
         )
@@ -204,6 +204,7 @@ def _stamps(columns: Columns) -> tuple[NDArray[np.float64], ...]:
         columns.scheduled,
         columns.eligible,
         columns.sent,
+        columns.uncounted,
         np.where(columns.first_lost, np.nan, columns.first_token),
         columns.last_token,
         columns.done,

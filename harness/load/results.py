@@ -22,9 +22,9 @@ QUANTILES = (0.5, 0.95, 0.99)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for. ``workload`` is shown as it is; ``window_s``: seconds over which an open
-    loop was to send its requests; None for a closed one. ``tolerance_s``: by how much the client's
-    own delays may spoil the times, where that is more than ``fitness`` allows anyhow.
+    """What was asked for. ``workload`` is shown as it is; ``closed``: a closed loop; ``window_s``:
+    seconds over which an open one was to send its requests (None: at once). ``tolerance_s``: by how
+    much the client's own delays may spoil the times, where that is more than ``fitness`` allows.
     """
 
     target: str
@@ -32,6 +32,7 @@ class Asked:
     window_s: float | None
     targets: tuple[Target, ...] = ()
     tolerance_s: float = 0.0
+    closed: bool = False
 
 
 def figures(asked: Asked, result: LoadResult, observed: Observed) -> dict[str, Any]:
@@ -51,6 +52,7 @@ def figures(asked: Asked, result: LoadResult, observed: Observed) -> dict[str, A
     checks = check_client(
         result.client,
         observed,
+        closed=asked.closed,
         offered=offered,
         achieved=achieved,
         whole=not result.interrupted,

@@ -58,6 +58,7 @@ class Load:
 
 
 Shown = Callable[[Load], AbstractContextManager[Progress]]
+"""Shows how far a load is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,5 +147,12 @@ def _evaluate(
     write_records(folder, played)
     if read is not None:
         write_answers(folder, played, read)
-    asked = Asked(work.url, {"text": load.text}, load.window_s, options.targets, tolerance_s)
+    asked = Asked(
+        work.url,
+        {"text": load.text},
+        load.window_s,
+        options.targets,
+        tolerance_s,
+        isinstance(load.workload, ClosedLoop),
+    )
     return Loaded(result, observed, figures(asked, result, observed))

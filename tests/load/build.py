@@ -20,6 +20,7 @@ def columns(n: int, **given: Any) -> Columns:
         "scheduled": scheduled,
         "eligible": scheduled,
         "sent": scheduled + 0.001,
+        "uncounted": np.zeros(n),
         "first_byte": scheduled + 0.05,
         "first_token": nan,
         "last_token": nan,

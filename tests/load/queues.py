@@ -31,6 +31,7 @@ def observed(arrivals: Floats, done: Floats, *, wrong: float = 0.0, seed: int = 
         scheduled=arrivals,
         issue_delay=np.zeros(n),
         lateness=np.zeros(n),
+        uncounted=np.zeros(n),
         response=done - arrivals,
         service=done - arrivals,
         ttft=np.full(n, np.nan),

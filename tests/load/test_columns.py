@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from harness.load.columns import NAN, NEW_CONNECTION, RETRIED, Failure, Recorder
 from harness.load.dialects import OpenAIEvents
+from harness.load.observed import observe
 
 ROWS = st.lists(
     st.tuples(
@@ -29,7 +30,7 @@ def test_rows_in_any_order(
     for index in order:
         moment, failure, status, size, marks = rows[index]
         recorder.add(
-            index, moment, moment, moment, NAN, moment, size, -1, -1, index, status, failure,
+            index, moment, moment, moment, 0.25, NAN, moment, size, -1, -1, index, status, failure,
             marks, None,
         )  # fmt: skip
     columns = recorder.columns(0.0)
@@ -43,6 +44,18 @@ def test_rows_in_any_order(
     assert columns.retried.tolist() == [row[4] > 1 for row in rows]
     assert columns.answered.tolist() == [row[1] == Failure.NONE for row in rows]
     assert np.isnan(columns.first_byte).all()
+    assert (columns.uncounted == 0.25).all()
+
+
+def test_the_latest_response_times_are_those_of_the_figures() -> None:
+    recorder = Recorder()
+    for index, failure in enumerate((Failure.NONE, Failure.NONE, Failure.RESET, Failure.NONE)):
+        recorder.add(
+            index, 10.0, 10.5, 11.0, 0.25, NAN, 12.0 + index, 0, -1, -1, 0, 200, failure, 0, None
+        )
+    assert recorder.latest(1, 10).tolist() == [2.75, 4.75]
+    assert recorder.latest(0, 3).tolist() == [2.75, 4.75]
+    assert observe(recorder.columns(10.0)).times("response").tolist() == [1.75, 2.75, 4.75]
 
 
 def test_gaps_belong_to_their_requests() -> None:
@@ -52,7 +65,7 @@ def test_gaps_belong_to_their_requests() -> None:
         events = OpenAIEvents()
         for moment in moments:
             events.feed(chunk, moment)
-        recorder.add(index, 10.0, 10.0, 10.0, 10.0, 13.0, 0, -1, -1, 0, 200, 0, 0, events)
+        recorder.add(index, 10.0, 10.0, 10.0, 0.0, 10.0, 13.0, 0, -1, -1, 0, 200, 0, 0, events)
     columns = recorder.columns(10.0)
     assert columns.gaps_of(0).tolist() == []
     assert columns.gaps_of(1).tolist() == [0.5, 2.0]
@@ -69,5 +82,5 @@ def test_a_hundred_thousand_streams_take_few_bytes() -> None:
     events.token_chunks = 64
     events.gaps.extend([0.01] * 63)
     for index in range(1000):
-        recorder.add(index, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 64, -1, 0, 200, 0, 0, events)
+        recorder.add(index, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 64, -1, 0, 200, 0, 0, events)
     assert len(recorder._rows) + 4 * len(recorder._gaps) <= 1000 * 600

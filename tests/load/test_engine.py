@@ -22,6 +22,7 @@ from harness.load.client_health import ClientHealth
 from harness.load.connection import Connection
 from harness.load.engine import ClosedLoop, OpenLoop, run_load
 from harness.load.glance import Glance
+from harness.load.loop import Loop
 from harness.load.observed import observe
 from harness.load.pool import Pool
 from harness.load.session import open_load
@@ -185,8 +186,7 @@ def test_connections_opened_ahead_are_used_first() -> None:
     assert result.client.connections_opened == 4
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_opening_late_is_the_clients_own_delay(monkeypatch: pytest.MonkeyPatch, told: bool) -> None:
+def test_opening_late_is_the_clients_own_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Pool.open
 
     def slow(self: Pool, made: Connection) -> None:
@@ -194,20 +194,74 @@ def test_opening_late_is_the_clients_own_delay(monkeypatch: pytest.MonkeyPatch, 
         time.sleep(0.3)
 
     monkeypatch.setattr(Pool, "open", slow)
-    if not told:
-        monkeypatch.setattr(connection, "opening_s", lambda _: None)
     with serve(answer_all) as port:
-        result = drive(port, offsets=[0.0])
-    seen = observe(result.columns)
-    assert failures(result) == ["none"]
-    assert result.columns.new_connection.all()
-    if told:  # by the kernel
+        seen = observe(drive(port, offsets=[0.0]).columns)
         assert seen.lateness[0] > 0.29
+        assert seen.response[0] > 0.29, "its schedule waited for it"
         assert seen.service[0] < 0.2
-    else:
+        # The network's share of the time is the server's.
+        monkeypatch.setattr(connection, "opening_s", lambda _: 0.2)
+        seen = observe(drive(port, offsets=[0.0]).columns)
+        assert 0.09 < seen.lateness[0] < 0.2
+        assert 0.2 < seen.service[0] < 0.3
+        monkeypatch.setattr(connection, "opening_s", lambda _: None)  # not to be told
+        seen = observe(drive(port, offsets=[0.0]).columns)
         assert seen.lateness[0] < 0.2
         assert seen.service[0] > 0.29
+
+
+def test_users_are_no_schedule_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Pool.open
+
+    def slow(self: Pool, made: Connection) -> None:
+        opened(self, made)
+        time.sleep(0.3)
+
+    monkeypatch.setattr(Pool, "open", slow)
+    monkeypatch.setattr(Loop, "open_ahead", lambda _, __: None)
+    with serve(answer_all) as port:
+        seen = observe(drive(port, users=1, requests=1).columns)
+    assert seen.lateness[0] > 0.29
     assert seen.response[0] == pytest.approx(seen.service[0])
+    assert seen.service[0] < 0.2
+
+
+def test_a_machine_that_stood_still_is_no_part_of_response_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ready = Pool.ready
+
+    def overslept(self: Pool, wait: float) -> tuple[list[tuple[int, int]], bool]:
+        found = ready(self, wait)
+        if wait > 0.005 and not slept:
+            slept.append(1)
+            time.sleep(0.3)
+        return found
+
+    slept: list[int] = []
+    with serve(answer_all) as port:
+        monkeypatch.setattr(Pool, "ready", overslept)
+        seen = observe(drive(port, offsets=[0.1, 0.15, 0.2, 0.8]).columns)
+    assert (seen.lateness[:3] > 0.1).all()
+    assert seen.uncounted[:3] == pytest.approx(seen.lateness[:3], abs=0.05)
+    assert (seen.response < 0.1).all()
+    assert (seen.most("response")[:3] > 0.1).all()
+    assert seen.uncounted[3] < 0.05
+
+
+def test_what_keeps_the_client_itself_is_part_of_response_times() -> None:
+    kept: list[int] = []
+
+    def busy(look: Callable[[], Glance]) -> None:
+        if not kept:
+            kept.append(1)
+            time.sleep(0.3)
+
+    with serve(answer_all) as port:
+        seen = observe(drive(port, offsets=[0.0, 0.15, 0.6], progress=busy).columns)
+    assert seen.lateness[1] > 0.1
+    assert seen.uncounted[1] < 0.05
+    assert seen.response[1] > 0.1
 
 
 def test_an_open_loop_opens_ahead_what_its_first_tenth_of_a_second_needs() -> None:

@@ -41,6 +41,7 @@ def played() -> Played:
         failure=np.array(failure, np.int8),
         status=np.array([200, 200, 200, 0, 503, 0, 0], np.int16),
         sent=np.array([0.1, 1.1, 2.1, 3.1, 4.1, NAN, 6.1]),
+        uncounted=np.array([0.05, 0, 0, 0, 0, NAN, 0]),
         done=scheduled + np.array([0.5, 0.5, 0.5, 10, 0.2, NAN, 0.4]),
         first_token=scheduled + np.array([0.3, 0.3, NAN, NAN, NAN, NAN, NAN]),
         tokens=np.array([64, -1, -1, -1, -1, -1, -1]),
@@ -79,8 +80,8 @@ def test_records_say_what_happened() -> None:
     assert len({record.trial for record in found}) == 7
     assert found[0].trial == "a/load/0"
     assert found[2].trial == "a/load/1"
-    assert found[0].lateness == pytest.approx(0.1)
-    assert found[0].response_time == pytest.approx(0.4), "what the client was late by is no part"
+    assert found[0].uncounted == 0.05
+    assert found[0].response_time == pytest.approx(0.45), "that is no part of it"
     assert found[0].service_time == pytest.approx(0.4)
     assert found[0].ttft == pytest.approx(0.2)
     assert found[0].attempts[0].chunks == 3
@@ -89,7 +90,7 @@ def test_records_say_what_happened() -> None:
     assert found[3].error == CallError("timeout", "")
     assert found[4].error == CallError("http_5xx", "HTTP 503")
     assert found[5].attempts == ()
-    assert found[5].done is found[5].lateness is None
+    assert found[5].done is found[5].uncounted is None
     assert found[6].done is None
     assert found[6].error is None
 

@@ -52,7 +52,7 @@ def carry(spotter: Spotter, pieces: list[bytes] | None = None) -> Connection:
     """A connection that carries a request."""
     connection = Connection(TARGET)
     spotter.seat(connection)
-    connection.carry(0, 0.0, 0.0, 0.0, 0, OpenAIEvents(), pieces)
+    connection.carry(0, 0.0, 0.0, 0.0, 0.0, 0, OpenAIEvents(), pieces)
     connection.reply.feed(CHUNKED)
     return connection
 
@@ -242,7 +242,7 @@ def test_the_next_answer_looks_different() -> None:
     assert spot(spotter, [(connection, GOOD, 2.0)]) == []
     spotter.settle(connection)
     other = GOOD.replace(b"chatcmpl-1", b"chatcmpl-2")
-    connection.carry(1, 0.0, 0.0, 0.0, 0, OpenAIEvents(), None)
+    connection.carry(1, 0.0, 0.0, 0.0, 0.0, 0, OpenAIEvents(), None)
     connection.reply.feed(CHUNKED)
     parse(spotter, connection, other, 10.0)
     assert spot(spotter, [(connection, other, 12.0), (connection, GOOD, 13.0)]) == [1]

@@ -168,7 +168,7 @@ def test_a_load_has_the_checks_of_its_own_client(tmp_path: Path) -> None:
     load_run(tmp_path / "run")
     _, summary = summary_of(tmp_path / "run")
     names = {check["name"] for check in summary["validity"]["checks"]}
-    assert {"late_share", "achieved_share"} <= names
+    assert {"issue_delay_p99", "achieved_share"} <= names
 
 
 @pytest.mark.parametrize(
