@@ -13,7 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 WINDOW_S = 0.010
+MARKS = 4  # two turns of the loop
 GC_THRESHOLDS = (50_000, 50, 1_000)
+
+
+_own_time = time.thread_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,31 @@ class Watch:
             self._pause_began = time.perf_counter()
         else:
             self._pauses.append(time.perf_counter() - self._pause_began)
+
+
+class Idleness:
+    """How long this thread did not run: it slept, others had its processor, or the whole machine
+    stood still. By the system's account of its processor time, at a few moments that are marked.
+    """
+
+    def __init__(self) -> None:
+        self._marks = [(0.0, 0.0)] * MARKS
+
+    def mark(self, now: float) -> None:
+        """Note the processor time used by ``now``, the present."""
+        self._marks = [*self._marks[1:], (now, _own_time())]
+
+    def since(self, moment: float, now: float) -> float:
+        """Seconds between ``moment`` and ``now``, the present, in which it did not run, at least:
+        what it used since the last mark before ``moment`` may all have come after it. Of what was
+        before the oldest mark nothing is known, and nothing counted.
+        """
+        began, used = self._marks[0]
+        for mark in self._marks[1:]:
+            if mark[0] > moment:
+                break
+            began, used = mark
+        return max(0.0, now - max(moment, began) - (_own_time() - used))
 
 
 class RunQueue:

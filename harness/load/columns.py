@@ -76,9 +76,9 @@ class Columns:
     """Just before the first byte left; on a new connection, by as much earlier as the network took
     to open it. NaN: never."""
     uncounted: npt.NDArray[np.float64]
-    """Seconds between ``eligible`` and ``sent`` that are no part of the response time: for which
-    this machine stood still; in a closed loop, which keeps no schedule, all of them. NaN: not sent.
-    """
+    """Seconds between ``eligible`` and ``sent`` that are no part of the response time: those for
+    which this thread did not run, since others had the processor or the machine stood still; in a
+    closed loop, which keeps no schedule, all of them. NaN: not sent."""
     first_byte: npt.NDArray[np.float64]
     first_token: npt.NDArray[np.float64]
     """The latest moment at which it can have come, where ``first_lost``."""
@@ -166,8 +166,8 @@ class Recorder:
             marks |= FIRST_LOST if events.first_lost else 0
             self._gaps += events.gaps
         self._rows += _pack(
-            index, scheduled, eligible, sent, uncounted, first_byte, first, last, done, size, tokens,
-            gaps_at, body_at, connection, status, failure, marks, bearing, other,
+            index, scheduled, eligible, sent, uncounted, first_byte, first, last, done, size,
+            tokens, gaps_at, body_at, connection, status, failure, marks, bearing, other,
         )  # fmt: skip
 
     def latest(self, since: int, most: int) -> npt.NDArray[np.float64]:

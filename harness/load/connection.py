@@ -158,13 +158,13 @@ class Connection:
         self.wants = select.EPOLLIN
         return True
 
-    def count_opening(self) -> float:
+    def count_opening(self, now: float) -> float:
         """Leave out of the time since ``sent`` what opening took beside the kernel's own round
         trip, which is this process's delay; gives that, in seconds. It cannot be told apart where
         TLS is opened as well.
         """
         trip = None if self.tls is not None else opening_s(self._socket)
-        late = 0.0 if trip is None else max(0.0, time.perf_counter() - self.opened - trip)
+        late = 0.0 if trip is None else max(0.0, now - self.opened - trip)
         self.sent += late
         self.latest = self.sent
         return late

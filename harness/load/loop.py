@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from heapq import heappop, heappush
 
-from harness.load.client_health import ClientHealth, Watch, raise_fd_limit
+from harness.load.client_health import ClientHealth, Idleness, Watch, raise_fd_limit
 from harness.load.columns import NAN, NEW_CONNECTION, RETRIED, Failure, Recorder
 from harness.load.connection import RECEIVE, Connection
 from harness.load.dialects import EVENTS
@@ -41,6 +41,7 @@ from harness.load.tls import Received
 TICK_S = 0.05  # how often time-outs and a wish to stop are looked for
 OPENING = 64  # connections opened at once before the start
 MOST_SHOWN = 250  # response times at each glance
+SLIGHT_S = 0.0002  # how late a request is without further ado
 BURST = 32  # requests sent in a row before the sockets are looked at again
 MANY = 32  # streams in flight from which on chunks are read together
 APART_S = 0.001  # the least time between two looks at many streams
@@ -78,7 +79,7 @@ class Loop:
         else:
             self._most = self._ahead = workload.users
         self._closed = not isinstance(workload, OpenLoop)
-        self._slept = self._woke = 0.0  # of this turn
+        self._idleness = Idleness()
         self._waits = isinstance(workload, OpenLoop) and workload.waits
         self._free: list[float] = []  # since when each caller is, where requests wait for one
         self._watch = watch
@@ -130,7 +131,7 @@ class Loop:
         while pacer.due != NEVER or self._in_flight:
             full = self._waits and self._in_flight >= self._most
             wake = tick if full else min(pacer.due, tick)
-            self._slept = now
+            self._idleness.mark(now)
             if not self._taken_all:
                 wake = now
             if together and self._in_flight >= MANY and now < (look := woke + APART_S) < wake:
@@ -139,7 +140,7 @@ class Loop:
                 together = not intake.unstamped  # else what waits to be read would look late
             ready, waited = poll(wake - now)
             former, woke = woke, _clock()
-            self._woke = woke
+            self._idleness.mark(woke)
             if self._taken_all and streams:
                 intake.run_queue.look()
                 # A poll that had to wait tells at once.
@@ -291,9 +292,13 @@ class Loop:
             self._give_up(connection, Failure.CONNECT, _clock())
             return
         if ready and connection.index >= 0:
-            late = connection.count_opening()
+            now = _clock()
+            late = connection.count_opening(now)
             if self._closed:
                 connection.uncounted += late
+            elif late > SLIGHT_S:
+                worked = now - connection.opened - self._idleness.since(connection.opened, now)
+                connection.uncounted += max(0.0, late - worked)
             self._pool.send(connection, self._wire(connection.index))
         elif ready:
             self._pool.idle.append(connection)
@@ -338,13 +343,11 @@ class Loop:
             events = self._events() if self._events is not None else None
             pieces: list[bytes] | None = [] if self._keep else None
             sent = _clock()
-            # What was due while this slept is late by the system, which did not wake it. A closed
-            # loop has no schedule to keep; its users are idle meanwhile.
-            uncounted = (
-                sent - eligible
-                if self._closed
-                else max(0.0, self._woke - max(eligible, self._slept))
-            )
+            # A closed loop has no schedule to keep; its users are idle meanwhile.
+            uncounted = sent - eligible
+            if not self._closed:
+                late = uncounted > SLIGHT_S
+                uncounted = self._idleness.since(eligible, sent) if late else 0.0
             if idle:
                 connection = idle.pop()
                 connection.carry(index, scheduled, eligible, sent, uncounted, 0, events, pieces)

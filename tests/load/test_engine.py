@@ -191,7 +191,9 @@ def test_opening_late_is_the_clients_own_delay(monkeypatch: pytest.MonkeyPatch) 
 
     def slow(self: Pool, made: Connection) -> None:
         opened(self, made)
-        time.sleep(0.3)
+        until = time.thread_time() + 0.3
+        while time.thread_time() < until:
+            pass
 
     monkeypatch.setattr(Pool, "open", slow)
     with serve(answer_all) as port:
@@ -202,12 +204,33 @@ def test_opening_late_is_the_clients_own_delay(monkeypatch: pytest.MonkeyPatch) 
         # The network's share of the time is the server's.
         monkeypatch.setattr(connection, "opening_s", lambda _: 0.2)
         seen = observe(drive(port, offsets=[0.0]).columns)
-        assert 0.09 < seen.lateness[0] < 0.2
-        assert 0.2 < seen.service[0] < 0.3
+        assert seen.service[0] > 0.2
+        assert seen.lateness[0] + seen.service[0] > 0.3
+        assert seen.lateness[0] > 0.09
         monkeypatch.setattr(connection, "opening_s", lambda _: None)  # not to be told
         seen = observe(drive(port, offsets=[0.0]).columns)
         assert seen.lateness[0] < 0.2
         assert seen.service[0] > 0.29
+
+
+def test_opening_that_the_machine_held_up_is_no_part_of_response_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened = Pool.open
+
+    def asleep(self: Pool, made: Connection) -> None:
+        opened(self, made)
+        time.sleep(0.3)
+
+    monkeypatch.setattr(Pool, "open", asleep)
+    with serve(answer_all) as port:
+        seen = observe(drive(port, offsets=[0.1]).columns)
+        assert seen.uncounted[0] > 0.2
+        assert seen.response[0] < 0.1
+        monkeypatch.setattr(connection, "opening_s", lambda _: 0.3)  # the network took it
+        seen = observe(drive(port, offsets=[0.1]).columns)
+        assert seen.uncounted[0] < 0.1
+        assert seen.response[0] > 0.29
 
 
 def test_users_are_no_schedule_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,13 +278,15 @@ def test_what_keeps_the_client_itself_is_part_of_response_times() -> None:
     def busy(look: Callable[[], Glance]) -> None:
         if not kept:
             kept.append(1)
-            time.sleep(0.3)
+            until = time.perf_counter() + 0.3
+            while time.perf_counter() < until:
+                pass
 
     with serve(answer_all) as port:
         seen = observe(drive(port, offsets=[0.0, 0.15, 0.6], progress=busy).columns)
     assert seen.lateness[1] > 0.1
-    assert seen.uncounted[1] < 0.05
-    assert seen.response[1] > 0.1
+    assert seen.uncounted[1] < seen.lateness[1] / 2, "however busy this machine is"
+    assert seen.response[1] > seen.lateness[1] / 2
 
 
 def test_an_open_loop_opens_ahead_what_its_first_tenth_of_a_second_needs() -> None:
