@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.comparing.arm import Arm
+from harness.comparing.arm import ALONE, Arm
 from harness.comparing.decide import rule
 from harness.comparing.expression import parse_gates
 from harness.comparing.rows import Row, compare_arms
@@ -90,14 +90,51 @@ def test_scenarios_are_still_paired() -> None:
     assert "30 + 30 stretches" in found["gm"].method
 
 
-def test_few_rounds_are_what_they_are() -> None:
-    found = rows(load(series(1, 40), scenarios=8), load(series(2, 40), scenarios=8))
-    assert "stretches" not in found["gm"].method
+@pytest.mark.parametrize("scenarios", [50, 200])
+def test_many_scenarios_once_or_few_times_pass_no_gate_by_luck(scenarios: int) -> None:
+    (gate,) = parse_gates(["gm<=+5%"])
+    passed = held = 0
+    for seed in range(60):
+        a = load(series(2 * seed, 200), scenarios=scenarios)
+        b = load(1.08 * series(2 * seed + 1, 200), scenarios=scenarios)
+        row = rows(a, b)["gm"]
+        assert row.counts == "20 + 20 stretches"
+        assert row.lo is not None
+        assert row.hi is not None
+        held += row.lo <= 8 <= row.hi
+        passed += rule(gate, row, b, (), 1.0).outcome == "pass"
+    assert passed <= 4
+    assert held >= 46
+
+
+@pytest.mark.parametrize("metric", ["gm", "mean", "p50"])
+def test_few_trials_in_one_block_decide_nothing(metric: str) -> None:
+    a, b = load(series(1, 99), scenarios=9), load(series(2, 99), scenarios=9)
+    row = rows(a, b)[metric]
+    assert row.hold == ALONE
+    for text in (f"{metric}<=+500%", f"{metric}<60s"):
+        (gate,) = parse_gates([text])
+        ruling = rule(gate, row, b, (), 1.0)
+        assert ruling.outcome == "undecided"
+        assert ALONE in ruling.reason
+    assert rows(load(series(1, 100)), load(series(2, 100)))[metric].hold is None
+
+
+def test_a_load_and_a_run_of_blocks_are_paired_over_scenarios() -> None:
+    a = load(series(1), scenarios=4)
+    records = [
+        replace(a.trials.record(i), block=i // 4, scheduled=float(i)) for i in range(len(a.trials))
+    ]
+    b = Arm(Recorded(Path(), {}, Trials.of(records), ()), "load", a.scenarios)
+    for row in (rows(a, b)["gm"], rows(b, a)["gm"]):
+        assert row.counts == "4 scenarios"
+        assert "stretches" not in row.method
 
 
 def test_right_answers_count_as_many_as_their_order_shows() -> None:
     by_turns = [i % 10 > 0 for i in range(600)]
     at_once = [i >= 60 for i in range(600)]  # the first minute went wrong
+    shuffled = np.random.default_rng(5).permutation(600)
     plain = rows(load(series(1), right=by_turns), load(series(1), right=by_turns))["success"]
     found = rows(load(series(1), right=at_once), load(series(1), right=at_once))["success"]
     assert plain.a == found.a == pytest.approx(0.9)
@@ -106,13 +143,18 @@ def test_right_answers_count_as_many_as_their_order_shows() -> None:
     assert found.hi is not None
     assert found.hi > 3 * plain.hi
     assert found.counts == "600 + 600 trials"
+    arm = load(series(1), right=at_once)
+    mixed = [arm.trials.record(int(i)) for i in shuffled]
+    other = Arm(Recorded(Path(), {}, Trials.of(mixed), ()), "load", {"s0"})
+    assert rows(other, other)["success"].hi == found.hi, "whatever the order of the records"
 
 
 @pytest.mark.parametrize("metric", ["p50", "p95", "gm", "mean", "success"])
 def test_a_limit_on_one_load_is_held_against_the_same_interval(metric: str) -> None:
     times = series(3)
+    scenarios = 1 if metric == "success" else 3
     right = (np.abs(np.sin(np.arange(600) / 40)) > 0.2).tolist()
-    arm = load(times, right=right)
+    arm = load(times, right=right, scenarios=scenarios)
     expected = {
         "p50": serial.quantile(times, 0.5),
         "p95": serial.quantile(times, 0.95),

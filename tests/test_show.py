@@ -250,6 +250,15 @@ def test_rows_as_json(tmp_path: Path, show: Show) -> None:
     assert data["trials"][4]["response_time_s"] is None
 
 
+def test_what_no_response_time_counts_is_shown_with_the_waiting(tmp_path: Path, show: Show) -> None:
+    made = trials()
+    made[0] = replace(made[0], uncounted=0.125)
+    lines = [" ".join(line.split()) for line in show(make(tmp_path, made), "t/ok").splitlines()]
+    at = lines.index("waiting to be sent 0.250")
+    assert lines[at + 1] == "of it not counted 0.125"
+    assert "response time 1.375" in lines
+
+
 def test_a_wrong_trial_is_explained(tmp_path: Path, show: Show) -> None:
     out = show(make(tmp_path, trials()), "t/wrong")
     assert out.startswith("t/wrong: wrong\nblock 1, repeat 1, segment 0\nrequest: ")

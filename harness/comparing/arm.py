@@ -15,6 +15,8 @@ from harness.stats.compare import TAKEN_AS_INDEPENDENT
 from harness.stats.estimate import Estimate
 from harness.trials import Floats, Ints, Recorded, Trials
 
+ALONE = "fewer than 100 trials, all in one block: how alike they are is not known"
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -41,17 +43,27 @@ class Arm:
         trials, values = self.trials, getattr(self.trials, measure)
         kept = ~np.isnan(values)
         codes = trials.scenario.codes[kept].astype(np.int64)
-        rounds = trials.repeat[kept]
-        if self.in_one_block and np.unique(rounds).size >= serial.FEWEST_BATCHES:
-            found = serial.stretches(trials.scheduled[kept])
-            if found is not None:
-                return Readings(trials.scenario.names, codes, found, values[kept], "stretches")
-        return Readings(trials.scenario.names, codes, rounds, values[kept])
+        found = serial.stretches(trials.scheduled[kept]) if self.in_one_block else None
+        if found is not None:
+            return Readings(trials.scenario.names, codes, found, values[kept], "stretches")
+        return Readings(trials.scenario.names, codes, trials.repeat[kept], values[kept])
+
+    @cached_property
+    def rounds(self) -> int:
+        """How often its scenarios were tried."""
+        return int(np.unique(self.trials.repeat).size)
 
     @cached_property
     def in_one_block(self) -> bool:
         """No blocks tell how alike its trials are, as those of a load: only their order does."""
         return self.whole.blocks[0].size == 1
+
+    @cached_property
+    def hold(self) -> str | None:
+        """Why no gate may rest on its times; None when one may."""
+        if self.in_one_block and serial.stretches(self.trials.scheduled) is None:
+            return ALONE
+        return None
 
     def quantile(self, p: float, confidence: float) -> Estimate:
         """Of the response times, with time-outs as +∞."""

@@ -156,11 +156,14 @@ def _geometric(arm: Arm, measure: sm.Measure) -> Estimate:
     point, lo, hi = (
         None if side is None else math.exp(side) for side in (found.point, found.lo, found.hi)
     )
-    return replace(found, point=point, lo=lo, hi=hi, method="geometric mean, t over blocks")
+    over = "batches" if arm.in_one_block else "blocks"
+    return replace(found, point=point, lo=lo, hi=hi, method=f"geometric mean, t over {over}")
 
 
 def _hold_alone(arm: Arm, metric: str) -> str | None:
     lost, trials = arm.unanswered()
+    if arm.hold and (metric in QUANTILES or metric in ("gm", "mean", "ttft")):
+        return f"B: {arm.hold}"
     if metric == "success" or not trials or lost / trials <= UNANSWERED_SHARE:
         return None
     return f"B: {lost} of {trials} trials got no answer, more than 5 %"

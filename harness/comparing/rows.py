@@ -26,6 +26,7 @@ ESTIMANDS = {
 }
 CONFIDENCE = 0.95
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+LEAST_ROUNDS = 10  # of a load, for the spread of its stretches to show beside its scenarios'
 PER_BLOCK = ("makespan", "throughput", "cpu")
 
 
@@ -103,24 +104,30 @@ def _per_trial(a: Arm, b: Arm, metric: str, matched: bool, confidence: float) ->
     measure: sm.Measure = "ttft" if metric == "ttft" else "response_time"
     mean: Mean = "arithmetic" if metric == "mean" else "geometric"
     sides = a.readings(measure), b.readings(measure)
+    matched = matched and min(a.rounds, b.rounds) >= LEAST_ROUNDS if _loads(*sides) else matched
     if metric == "ttft" and not all(side.value.size for side in sides):
         return _none(metric, "not streamed in both runs", "0 scenarios")
-    return _row(metric, _between(*sides, mean, metric, matched, confidence))
+    row = _row(metric, _between(*sides, mean, metric, matched, confidence))
+    return replace(row, hold=a.hold or b.hold)
 
 
 def _between(
     a: Readings, b: Readings, mean: Mean, metric: str, matched: bool, confidence: float
 ) -> Between:
-    loads = a.parts == b.parts == "stretches"
-    if matched and not (loads and len(a.measured) == len(b.measured) == 1):
+    one_each = len(a.measured) == len(b.measured) == 1
+    if matched and not (_loads(a, b) and one_each):
         return paired(a, b, mean, ESTIMANDS[metric], confidence)
     if any((side.value <= 0).any() for side in (a, b)):
         return unpaired([0.0], [0.0], mean, ESTIMANDS[metric], confidence, "scenarios")
-    if loads:  # one scenario each, or other ones in either
+    if _loads(a, b):
         of = [side.means_of_parts(mean).tolist() for side in (a, b)]
         return unpaired(of[0], of[1], mean, ESTIMANDS[metric], confidence, "stretches")
     of = [side.means(mean).tolist() for side in (a, b)]
     return unpaired(of[0], of[1], mean, ESTIMANDS[metric], confidence, "scenarios")
+
+
+def _loads(a: Readings, b: Readings) -> bool:
+    return a.parts == b.parts == "stretches"
 
 
 def _quantile(a: Arm, b: Arm, metric: str, confidence: float) -> Row:
@@ -141,7 +148,8 @@ def _quantile(a: Arm, b: Arm, metric: str, confidence: float) -> Row:
     if any(compare.TAKEN_AS_INDEPENDENT in found.warnings for found in alone):
         notes.append(compare.TAKEN_AS_INDEPENDENT)
     found = compare.mover(alone[0], alone[1], ESTIMANDS[metric], notes)
-    return _row(metric, Between(levels[0], levels[1], found, counts))
+    row = _row(metric, Between(levels[0], levels[1], found, counts))
+    return replace(row, hold=a.hold or b.hold)
 
 
 def _per_block(a: Arm, b: Arm, metric: str, matched: bool, confidence: float) -> Row:

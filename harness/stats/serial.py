@@ -17,6 +17,7 @@ from harness.stats.sample import Floats, Ints
 
 BATCHES = 30
 FEWEST_BATCHES = 10
+LEAST_STRETCH = 10
 RISE = 0.5
 
 
@@ -68,10 +69,10 @@ def independent(hits: NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def stretches(moments: Floats) -> Ints | None:
-    """For each moment (n,), which of up to 30 equally large batches of consecutive ones it is in;
-    None where there are too few.
+    """For each moment (n,), which of 10 to 30 equally large batches of ten or more consecutive ones
+    it is in; None where there are too few for that.
     """
-    batches = min(BATCHES, moments.size // 2)
+    batches = min(BATCHES, moments.size // LEAST_STRETCH)
     if batches < FEWEST_BATCHES:
         return None
     place = np.empty(moments.size, np.int64)

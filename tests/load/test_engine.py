@@ -629,6 +629,18 @@ def test_tls(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
     assert result.client.unstamped == 0
 
 
+def test_what_opening_tls_took_of_this_process_cannot_be_told(
+    monkeypatch: pytest.MonkeyPatch, tls: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    server, client = tls
+    monkeypatch.setattr(connection, "opening_s", lambda _: 0.0)
+    with serve(answer_all, tls=server) as port:
+        seen = observe(drive(port, offsets=[0.0], tls=client).columns)
+    # Its certificate alone takes longer than a request is late without further ado.
+    assert seen.service[0] > 0.0005
+    assert seen.lateness[0] < seen.service[0]
+
+
 def test_tls_has_the_kernels_stamps_too(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
     late = Late()
     with serve(late.answering, tls=tls[0]) as port:

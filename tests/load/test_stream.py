@@ -205,6 +205,16 @@ def test_moments_that_are_not_known_are_none() -> None:
     assert (events.first, events.first_lost, events.last) == (1.0, False, 3.0)
 
 
+def test_the_last_of_chunks_taken_whole_is_known_though_one_without_a_token_came_before() -> None:
+    events = OpenAIEvents()
+    events.feed(event(chunk("a")), 1.0)
+    events.feed(event(chunk("")), 2.0)
+    data = event(chunk("b"))
+    assert events.take_chunks(2 * (b"%x\r\n%b\r\n" % (len(data), data)), 3.0, None)
+    events.lose(1)
+    assert events.last == 3.0
+
+
 def test_a_token_before_what_bears_none_is_lost_as_well() -> None:
     events = OpenAIEvents()
     events.feed(event(chunk("a")) + event(chunk("b")) + event(chunk("")), 1.0)
