@@ -5,6 +5,7 @@ import os
 import resource
 import time
 from array import array
+from collections import deque
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +18,8 @@ MARKS = 4  # two turns of the loop
 GC_THRESHOLDS = (50_000, 50, 1_000)
 
 
-_own_time = time.thread_time
+own_time = time.thread_time
+"""Seconds of the processor's time that this thread has used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,23 +164,24 @@ class Idleness:
     """
 
     def __init__(self) -> None:
-        self._marks = [(0.0, 0.0)] * MARKS
+        self._marks = deque([(0.0, 0.0)] * MARKS, MARKS)
 
     def mark(self, now: float) -> None:
         """Note the processor time used by ``now``, the present."""
-        self._marks = [*self._marks[1:], (now, _own_time())]
+        self._marks.append((now, own_time()))
 
-    def since(self, moment: float, now: float) -> float:
-        """Seconds between ``moment`` and ``now``, the present, in which it did not run, at least:
-        what it used since the last mark before ``moment`` may all have come after it. Of what was
-        before the oldest mark nothing is known, and nothing counted.
+    def since(self, moment: float, now: float, own: float) -> float:
+        """Seconds between ``moment`` and ``now``, by when ``own`` was used, in which it did not
+        run, at least: what it used since the last mark before ``moment`` may all have come after
+        it. Of what was before the oldest mark nothing is known, and nothing counted.
         """
-        began, used = self._marks[0]
-        for mark in self._marks[1:]:
+        marks = iter(self._marks)
+        began, used = next(marks)
+        for mark in marks:
             if mark[0] > moment:
                 break
             began, used = mark
-        return max(0.0, now - max(moment, began) - (_own_time() - used))
+        return max(0.0, now - max(moment, began) - (own - used))
 
 
 class RunQueue:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from heapq import heappop, heappush
 
-from harness.load.client_health import ClientHealth, Idleness, Watch, raise_fd_limit
+from harness.load.client_health import ClientHealth, Idleness, Watch, own_time, raise_fd_limit
 from harness.load.columns import NAN, NEW_CONNECTION, RETRIED, Failure, Recorder
 from harness.load.connection import RECEIVE, Connection
 from harness.load.dialects import EVENTS
@@ -297,7 +297,8 @@ class Loop:
             if self._closed:
                 connection.uncounted += late
             elif late > SLIGHT_S:
-                worked = now - connection.opened - self._idleness.since(connection.opened, now)
+                idle = self._idleness.since(connection.opened, now, own_time())
+                worked = now - connection.opened - idle
                 connection.uncounted += max(0.0, late - worked)
             self._pool.send(connection, self._wire(connection.index))
         elif ready:
@@ -324,6 +325,7 @@ class Loop:
     def _issue_due(self, now: float) -> None:
         """Send what is due by ``now``."""
         pacer, idle = self._pacer, self._pool.idle
+        used = 0.0  # of the processor by now; asked for when the first is late
         for _ in range(BURST):
             if pacer.due > now:
                 break
@@ -346,8 +348,11 @@ class Loop:
             # A closed loop has no schedule to keep; its users are idle meanwhile.
             uncounted = sent - eligible
             if not self._closed:
-                late = uncounted > SLIGHT_S
-                uncounted = self._idleness.since(eligible, sent) if late else 0.0
+                if uncounted <= SLIGHT_S:
+                    uncounted = 0.0
+                else:
+                    used = used or own_time()
+                    uncounted = self._idleness.since(eligible, now, used)
             if idle:
                 connection = idle.pop()
                 connection.carry(index, scheduled, eligible, sent, uncounted, 0, events, pieces)

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from harness.load import client_health
-from harness.load.client_health import GC_THRESHOLDS, WINDOW_S, Idleness, RunQueue, Watch
+from harness.load.client_health import (
+    GC_THRESHOLDS,
+    WINDOW_S,
+    Idleness,
+    RunQueue,
+    Watch,
+    own_time,
+)
 
 
 def figures(watch: Watch) -> tuple[list[float], tuple[float, ...]]:
@@ -86,20 +93,17 @@ def test_a_system_without_that_account_has_no_wait(monkeypatch: pytest.MonkeyPat
 
 
 def test_idleness_is_what_was_not_used_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    used = 0.0
-    monkeypatch.setattr(client_health, "_own_time", lambda: used)
     idle = Idleness()
-    assert idle.since(9.0, 10.0) == 1.0
-    for now, used in ((10.0, 5.0), (11.0, 5.2), (12.0, 5.3), (13.0, 5.4), (14.0, 5.5)):  # noqa: B007
+    assert idle.since(9.0, 10.0, 0.0) == 1.0
+    for now, used in ((10.0, 5.0), (11.0, 5.2), (12.0, 5.3), (13.0, 5.4), (14.0, 5.5)):
+        monkeypatch.setattr(client_health, "own_time", lambda used=used: used)
         idle.mark(now)
-    used = 5.75
-    assert idle.since(14.0, 15.0) == pytest.approx(0.75), "from a mark itself"
-    assert idle.since(14.5, 15.0) == pytest.approx(0.25), "all that was used since the mark before"
-    assert idle.since(14.9, 15.0) == 0, "never less than none"
-    assert idle.since(12.5, 15.0) == pytest.approx(2.5 - 0.45)
-    assert idle.since(5.0, 15.0) == pytest.approx(4.0 - 0.55), "only what is known"
-    used = 100.0
-    assert idle.since(14.0, 15.0) == 0
+    assert idle.since(14.0, 15.0, 5.75) == pytest.approx(0.75), "from a mark itself"
+    assert idle.since(14.5, 15.0, 5.75) == pytest.approx(0.25), "all used since the mark before"
+    assert idle.since(14.9, 15.0, 5.75) == 0, "never less than none"
+    assert idle.since(12.5, 15.0, 5.75) == pytest.approx(2.5 - 0.45)
+    assert idle.since(5.0, 15.0, 5.75) == pytest.approx(4.0 - 0.55), "only what is known"
+    assert idle.since(14.0, 15.0, 100.0) == 0
 
 
 def test_a_thread_that_sleeps_is_idle_and_one_that_works_is_not() -> None:
@@ -107,10 +111,10 @@ def test_a_thread_that_sleeps_is_idle_and_one_that_works_is_not() -> None:
     began = time.perf_counter()
     idle.mark(began)
     time.sleep(0.1)
-    slept = time.perf_counter()
-    assert idle.since(began, slept) == pytest.approx(slept - began, abs=0.03)
+    slept, used = time.perf_counter(), own_time()
+    assert idle.since(began, slept, used) == pytest.approx(slept - began, abs=0.03)
     idle.mark(slept)
-    while time.thread_time() < 0.1 + idle._marks[-1][1]:
+    while own_time() < used + 0.1:
         pass
     now = time.perf_counter()
-    assert idle.since(slept, now) == pytest.approx(now - slept - 0.1, abs=0.01)
+    assert idle.since(slept, now, own_time()) == pytest.approx(now - slept - 0.1, abs=0.01)
