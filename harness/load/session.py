@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SPOOL = ".bodies"
 FIGURES = "load.json"
-AHEAD_S, MOST_AHEAD = 0.1, 1_000
+AHEAD_S, MOST_AHEAD = 0.2, 2_000
 
 Progress = Callable[[Callable[[], Glance]], None]
 """Called now and then with a function that has a look at the load."""
@@ -75,7 +75,7 @@ def open_load(
 ) -> Load:
     """An open loop with at most ``most`` requests in flight, or one in which requests wait for the
     first free of so many ``callers``. Without a ``duration`` its window ends a mean gap after its
-    last request. As many connections are opened ahead as are needed if answers take 0.1 s: at a
+    last request. As many connections are opened ahead as are needed if answers take 0.2 s: at a
     high rate the client would be late with opening them beside its first requests.
     """
     last = float(offsets[-1])
