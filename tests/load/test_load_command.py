@@ -66,7 +66,9 @@ def _slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether this machine is quiet enough to measure on is not what these tests ask."""
     monkeypatch.setattr(fitness, "LEAST_S", 5.0)
     monkeypatch.setattr(fitness, "CPU_SHARE", 10.0)
-    monkeypatch.setattr(fitness, "LOST_SHARE", 1.0)
+    for name in ("LOST_SHARE", "IDLE_SHARE", "HELD_UP_SHARE"):
+        monkeypatch.setattr(fitness, name, 1.0)
+    monkeypatch.setattr(fitness, "PAUSE_S", 5.0)
     monkeypatch.setattr(fitness, "ACHIEVED_SHARE", 0.5)
 
 
