@@ -267,6 +267,15 @@ def test_blocks_of_several_scenarios_are_unpaired(tmp_path: Path) -> None:
     assert result.pipelines[0].row("gm").counts == "8 scenarios"
 
 
+def test_a_limit_on_one_run_names_only_what_is_missing(tmp_path: Path) -> None:
+    result = two(tmp_path, times(), "p95<8s,p95<=+5%", both={"group": True})
+    alone, change = result.rulings
+    assert alone.reason == "no interval: n = 48 < 72"
+    assert change.reason == "no interval: A and B: n = 48 < 72"
+    warnings = result.pipelines[0].row("p50").warnings
+    assert "several trials in a block: the interval takes them as independent" in warnings
+
+
 def test_blocks_of_another_size_decide_nothing(tmp_path: Path) -> None:
     result = two(tmp_path, times(0.5), "makespan<=+5%", both={"group": True}, group=False)
     assert one(result).outcome == "undecided"

@@ -11,7 +11,6 @@ from harness.comparing.ratios import Readings
 from harness.packing import Bools
 from harness.stats import estimate, serial
 from harness.stats import sample as sm
-from harness.stats.compare import TAKEN_AS_INDEPENDENT
 from harness.stats.estimate import Estimate
 from harness.trials import Floats, Ints, Recorded, Trials
 
@@ -68,12 +67,8 @@ class Arm:
     def quantile(self, p: float, confidence: float) -> Estimate:
         """Of the response times, with time-outs as +∞."""
         found = sm.sample(self.trials, self.name, timeouts_as_inf=True, in_order=self.in_one_block)
-        if self.in_one_block:
-            return serial.quantile(found.values, p, confidence)
-        alone = estimate.quantile(found.values, p, confidence)
-        if np.unique(found.blocks).size == found.n:
-            return alone
-        return replace(alone, warnings=(*alone.warnings, TAKEN_AS_INDEPENDENT))
+        of = serial.quantile if self.in_one_block else estimate.quantile
+        return of(found.values, p, confidence)
 
     def successes(self) -> sm.Successes:
         """Right answers; of one block, as of so many independent trials as say as much."""

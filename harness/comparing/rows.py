@@ -143,9 +143,9 @@ def _quantile(a: Arm, b: Arm, metric: str, confidence: float) -> Row:
         f"{label}: {text}"
         for label, found in zip("AB", alone, strict=True)
         for text in found.warnings
-        if text != compare.TAKEN_AS_INDEPENDENT
     ]
-    if any(compare.TAKEN_AS_INDEPENDENT in found.warnings for found in alone):
+    several = [arm.trials.blocks[0].size < len(arm.trials) for arm in (a, b)]
+    if any(many and not arm.in_one_block for many, arm in zip(several, (a, b), strict=True)):
         notes.append(compare.TAKEN_AS_INDEPENDENT)
     found = compare.mover(alone[0], alone[1], ESTIMANDS[metric], notes)
     row = _row(metric, Between(levels[0], levels[1], found, counts))

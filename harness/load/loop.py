@@ -131,7 +131,8 @@ class Loop:
         while pacer.due != NEVER or self._in_flight:
             full = self._waits and self._in_flight >= self._most
             wake = tick if full else min(pacer.due, tick)
-            self._idleness.mark(now)
+            if not self._closed:
+                self._idleness.mark(now)
             if not self._taken_all:
                 wake = now
             if together and self._in_flight >= MANY and now < (look := woke + APART_S) < wake:
@@ -140,7 +141,8 @@ class Loop:
                 together = not intake.unstamped  # else what waits to be read would look late
             ready, waited = poll(wake - now)
             former, woke = woke, _clock()
-            self._idleness.mark(woke)
+            if not self._closed:
+                self._idleness.mark(woke)
             if self._taken_all and streams:
                 intake.run_queue.look()
                 # A poll that had to wait tells at once.
