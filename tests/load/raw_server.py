@@ -129,19 +129,31 @@ def serve(
 
 
 class Late:
-    """A ``progress`` that keeps the loop from reading until the server has ``released`` it."""
+    """A ``progress`` that keeps the loop from reading until the server has ``released`` it.
 
-    def __init__(self) -> None:
-        self.released = threading.Event()
+    It does so from the first look at a request in flight; ``wanted=False``: from when the server
+    asks for it.
+    """
+
+    def __init__(self, wanted: bool = True) -> None:
+        self.released, self._wanted, self._holding = (threading.Event() for _ in range(3))
+        if wanted:
+            self._wanted.set()
 
     def __call__(self, look: Callable[[], Glance]) -> None:
-        if look().in_flight:
+        if look().in_flight and self._wanted.is_set():
+            self._holding.set()
             self.released.wait(10)
+
+    def hold(self) -> None:
+        """Return when the loop reads no more."""
+        self._wanted.set()
+        assert self._holding.wait(10)
 
     def answering(self, peer: Peer) -> None:
         """Answer a request at once, and let the client read it much later."""
         peer.request()
-        time.sleep(0.1)  # until the client's first look at its progress
+        self.hold()
         peer.answer()
         time.sleep(0.4)
         self.released.set()

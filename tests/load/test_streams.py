@@ -69,7 +69,7 @@ def test_a_stream_is_stamped_and_counted() -> None:
             usage = b'data: {"choices":[],"usage":{"completion_tokens":5}}\n\n'
             peer.send(streamed(TOKEN)[:-5])
             for _ in range(3):
-                time.sleep(0.02)
+                time.sleep(0.05)
                 peer.send(chunked(TOKEN))
             peer.send(chunked(usage, DONE) + END)
 
@@ -126,7 +126,7 @@ def test_chunks_that_are_read_together_are_counted_when_the_loop_was_late() -> N
 
     def stream(peer: Peer) -> None:
         peer.request()
-        time.sleep(0.1)
+        late.hold()
         begin(peer, 3, 0.02)
         peer.send(chunked(DONE) + END)
         late.released.set()
@@ -144,12 +144,12 @@ def test_chunks_that_are_read_together_are_counted_when_the_loop_was_late() -> N
 
 
 def test_chunks_laid_aside_among_which_some_were_read_together() -> None:
-    late = Late()
+    late = Late(wanted=False)
 
     def stream(peer: Peer) -> None:
         peer.request()
-        begin(peer, 10, 0.003)
-        time.sleep(0.1)  # until the client's first look at its progress
+        begin(peer, 3, 0.03)
+        late.hold()
         for _ in range(6):
             time.sleep(0.01)
             peer.send(chunked(TOKEN))
@@ -164,21 +164,22 @@ def test_chunks_laid_aside_among_which_some_were_read_together() -> None:
         result = drive(port, offsets=[0.0], stream="openai", progress=late)
     gaps = result.columns.gaps
     assert failures(result) == ["none"]
-    assert result.columns.token_chunks.tolist() == [17]
+    assert result.columns.token_chunks.tolist() == [10]
     assert (result.client.merged, result.client.first_merged) == (5, 0)
-    assert np.isnan(gaps).nonzero()[0].tolist() == [9, 10, 11, 12, 13, 14]
-    assert gaps[15] > 0.01  # since the last one's moment is known
-    assert gaps[:9].min() > 0.001
+    assert np.isnan(gaps).nonzero()[0].tolist() == [2, 3, 4, 5, 6, 7]
+    assert gaps[8] > 0.01  # since the last one's moment is known
+    assert gaps[:2].min() > 0.01
     assert not result.columns.first_lost.any()
 
 
 def test_a_chunk_that_waits_to_be_read_has_the_moment_at_which_it_came() -> None:
-    late = Late()
+    late = Late(wanted=False)
 
     def stream(peer: Peer) -> None:
         peer.request()
         peer.send(STREAM_HEAD, chunked(TOKEN))
-        time.sleep(0.12)  # until the client's first look at its progress
+        time.sleep(0.12)
+        late.hold()
         peer.send(chunked(TOKEN))
         time.sleep(0.3)
         late.released.set()
@@ -247,9 +248,9 @@ def test_a_token_that_waits_until_the_end_of_its_stream_has_lost_its_moment() ->
 
     def stream(peer: Peer) -> None:
         peer.request()
-        time.sleep(0.1)
+        late.hold()
         peer.send(STREAM_HEAD, chunked(TOKEN))
-        time.sleep(0.2)
+        time.sleep(0.3)
         peer.send(chunked(DONE) + END)
         late.released.set()
         peer.request()
@@ -329,7 +330,7 @@ def test_long_answers_are_kept_as_they_came(tmp_path: Path) -> None:
     assert columns.size.tolist() == [sum(map(len, events)) + len(DONE)]
     assert columns.token_chunks.tolist() == [2 * HELD - 1]
     assert columns.other_chunks.tolist() == [2]
-    assert columns.gaps.min() >= 0
+    assert np.nanmin(columns.gaps) >= 0  # NaN where a busy machine let some be read together
     assert columns.gaps.sum() == pytest.approx(columns.last_token[0] - columns.first_token[0], 1e-3)
     assert result.client.unstamped == 0
 
