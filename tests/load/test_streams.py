@@ -71,6 +71,7 @@ def test_a_stream_is_stamped_and_counted() -> None:
             for _ in range(3):
                 time.sleep(0.05)
                 peer.send(chunked(TOKEN))
+            time.sleep(0.05)
             peer.send(chunked(usage, DONE) + END)
 
     with serve(stream) as port:
@@ -330,8 +331,9 @@ def test_long_answers_are_kept_as_they_came(tmp_path: Path) -> None:
     assert columns.size.tolist() == [sum(map(len, events)) + len(DONE)]
     assert columns.token_chunks.tolist() == [2 * HELD - 1]
     assert columns.other_chunks.tolist() == [2]
-    assert np.nanmin(columns.gaps) >= 0  # NaN where a busy machine let some be read together
-    assert columns.gaps.sum() == pytest.approx(columns.last_token[0] - columns.first_token[0], 1e-3)
+    assert np.nanmin(columns.gaps) >= 0  # NaN where a busy machine read some together
+    assert len(columns.gaps) == 2 * HELD - 2
+    assert 0.1 < np.nansum(columns.gaps) <= columns.done[0] - columns.first_token[0] + 1e-4
     assert result.client.unstamped == 0
 
 
