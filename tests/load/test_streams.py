@@ -333,7 +333,7 @@ def test_long_answers_are_kept_as_they_came(tmp_path: Path) -> None:
     assert columns.other_chunks.tolist() == [2]
     assert np.nanmin(columns.gaps) >= 0  # NaN where a busy machine read some together
     assert len(columns.gaps) == 2 * HELD - 2
-    assert 0.1 < np.nansum(columns.gaps) <= columns.done[0] - columns.first_token[0] + 1e-4
+    assert 0 < np.nansum(columns.gaps) <= columns.done[0] - columns.first_token[0] + 1e-4
     assert result.client.unstamped == 0
 
 
