@@ -50,8 +50,17 @@ class RunWriter:
             raise InputError(f"{folder}: another process is writing this run") from error
 
     @classmethod
-    def create(cls, folder: Path, manifest: dict[str, Any]) -> "RunWriter":
-        """A new run. Raises InputError when the folder holds another or cannot be written."""
+    def create(
+        cls,
+        folder: Path,
+        manifest: dict[str, Any],
+        *,
+        or_else: str = ", or --resume to go on with it",
+    ) -> "RunWriter":
+        """A new run. Raises InputError when the folder holds another or cannot be written.
+
+        ``or_else``: what the user can do about the former beside giving another folder.
+        """
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder}: is not a folder; give another --out")
         try:
@@ -61,9 +70,7 @@ class RunWriter:
         writer = cls(folder, manifest)
         try:
             if _holds_run(folder):
-                raise InputError(
-                    f"{folder}: holds another run; give another --out, or --resume to go on with it"
-                )
+                raise InputError(f"{folder}: holds another run; give another --out{or_else}")
             writer.save_manifest()
         except BaseException:
             writer.close()

@@ -43,6 +43,9 @@ def main(args: argparse.Namespace) -> int:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is not a folder; give another --out")
     targets = parse_slo(args.slo) if args.slo else ()
+    for target in targets:
+        if target.measure in ("ttft", "itl") and not args.stream:
+            raise InputError(f"--slo {target.text!r}: only streams have tokens; add --stream")
     how = _search(args) if args.find_capacity else _workload(args)
     scenarios = _scenarios(args.scenarios)
     api = which_api(args.url, args.api)
@@ -97,7 +100,7 @@ def _find(how: "Search", options: Options, folder: Path, *, as_json: bool) -> in
     if found["interrupted"]:
         return INTERRUPTED
     limit = found["capacity"]["limit"]
-    return {"nothing holds": REFUTED, "client": INVALID}.get(limit, OK)
+    return {"nothing holds": REFUTED, "undecided": INCONCLUSIVE, "client": INVALID}.get(limit, OK)
 
 
 def _search(args: argparse.Namespace) -> "Search":
@@ -116,8 +119,8 @@ def _workload(args: argparse.Namespace) -> Load:
     duration, requests = args.duration, args.requests
     if args.trace is not None:
         offsets = read_trace(Path(args.trace), duration=duration, requests=requests)
-        text = f"trace {args.trace}"
-        return open_load(offsets, text, args.max_in_flight, duration, callers=args.users)
+        text, window = f"trace {args.trace}", duration if requests is None else None
+        return open_load(offsets, text, args.max_in_flight, window, callers=args.users)
     if duration is None and requests is None and "@" not in (args.rate or ""):
         duration = DURATION_S
     if args.users is not None and args.rate is None:
@@ -159,7 +162,7 @@ def _check(args: argparse.Namespace) -> None:
     for name in ("duration", "timeout"):
         value = getattr(args, name)
         if value is not None and not 0 < value < 1e7:
-            raise InputError(f"--{name}: is {value:g}, must be above 0 seconds")
+            raise InputError(f"--{name}: is {value:g}, must be above 0 and below 1e7 seconds")
     for name in ("think", "spread"):
         if not 0 <= (getattr(args, name) or 0) < 1e7:
             raise InputError(f"--{name}: must be 0 seconds or more")

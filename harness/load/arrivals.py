@@ -45,7 +45,8 @@ class Arrivals:
 
     ``constant``: equal gaps, the first request at 0. ``poisson``: exponential gaps, as from many
     callers who do not know of each other. ``gamma``: gaps with the coefficient of variation
-    ``cv``; below 1 more even than Poisson, above 1 in bursts.
+    ``cv``; below 1 more even than Poisson, above 1 in bursts. The run begins at any moment of such
+    traffic, not at a request: else bursts would send more than the rate, most of it at the start.
     """
 
     stretches: tuple[Stretch, ...]
@@ -130,6 +131,10 @@ class Arrivals:
                 gaps = rng.exponential(1.0, chunk)
             else:
                 gaps = rng.gamma(shape, 1 / shape, chunk)
+                if not parts:
+                    # What is left of a gap in which a moment falls: longer ones catch more moments
+                    # (the equilibrium renewal process).
+                    gaps[0] = rng.gamma(shape + 1, 1 / shape) * rng.random()
             parts.append(reached + np.cumsum(gaps))
             reached, count = float(parts[-1][-1]), count + chunk
         units = np.concatenate(parts)[:most]

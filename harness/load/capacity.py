@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Verdict = Literal["holds", "misses", "undecided", "invalid"]
-Limit = Literal["server", "client", "schedule", "nothing holds"]
+Limit = Literal["server", "client", "schedule", "nothing holds", "undecided"]
 
 PRECISION = 0.05
 TIMES = 2
@@ -42,12 +42,14 @@ class Capacity:
 
     ``rate`` None: none holds. ``above`` None: none was tried that does not. ``limit``: what kept
     the search from going higher: the server missed its targets (or could not be shown to hold
-    them), the client was not fit for more, or the highest rate allowed was reached.
+    them), the client was not fit for more, or the highest rate allowed was reached; where no rate
+    holds, whether the lowest missed or could not be told. ``confirmed``: the rate held twice.
     """
 
     rate: float | None
     above: float | None
     limit: Limit
+    confirmed: bool
 
 
 def next_rate(tried: Sequence[Tried], plan: Plan) -> float | None:
@@ -77,11 +79,19 @@ def found(tried: Sequence[Tried]) -> Capacity:
     if not tried:
         raise ValueError("nothing was tried")
     low, high = _bracket(tried)
-    if high is None:
-        return Capacity(low, None, "schedule")
-    if all(step.verdict == "invalid" for step in tried if step.rate == high):
-        return Capacity(low, high, "client")
-    return Capacity(low, high, "nothing holds" if low is None else "server")
+    confirmed = sum(step.rate == low for step in tried) >= TIMES
+    return Capacity(low, high, _limit({s.verdict for s in tried if s.rate == high}, low), confirmed)
+
+
+def _limit(above: set[Verdict], low: float | None) -> Limit:
+    """``above``: verdicts on the lowest rate that did not always hold."""
+    if not above:
+        return "schedule"
+    if above <= {"holds", "invalid"}:
+        return "client"
+    if low is not None:
+        return "server"
+    return "nothing holds" if "misses" in above else "undecided"
 
 
 def _bracket(tried: Sequence[Tried]) -> tuple[float | None, float | None]:

@@ -5,17 +5,15 @@ begins to buy more waiting than work (Kleinrock's knee).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from harness.load.capacity import Verdict
-from harness.load.judging import Judged
+from harness.load.judging import Judged, in_flight, settled
 from harness.load.observed import Observed
 from harness.stats import serial
 
-CONSISTENT = 0.10
+ANSWERED = 0.95
 Interval = tuple[float, float]
 
 
@@ -23,9 +21,10 @@ Interval = tuple[float, float]
 class Point:
     """One step. Rates per second, times in seconds, intervals 95 %; None: not to be had.
 
-    ``in_flight``: mean number of requests in the system while load was offered, counted;
-    ``little``: that number over λW, arrivals that were answered per second times their mean
-    response time. Far from 1, the step was too short for its rate to settle.
+    ``power``: None too where the client was not fit or less than 95 % were answered, since the
+    times are then not those of the load. ``in_flight``: mean number of requests in the system while
+    load was offered; ``little``: that number over λW, see ``judging.in_flight``. Far from 1, the
+    step was too short for its queue to settle: not ``consistent``.
     """
 
     offered: float
@@ -43,35 +42,20 @@ class Point:
     power_ci: Interval | None
     in_flight: float | None
     little: float | None
-
-    @property
-    def consistent(self) -> bool:
-        """Whether Little's law holds within 10 %."""
-        return self.little is not None and abs(self.little - 1) <= CONSISTENT
-
-    def as_data(self) -> dict[str, Any]:
-        return asdict(self) | {"consistent": self.consistent}
-
-
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """What a step asked for: requests per second, for so many seconds; its folder."""
-
-    rate: float
-    seconds: float
-    folder: str
+    consistent: bool
 
 
 def point(
-    offered: Offered, figures: Mapping[str, Any], judged: Judged, observed: Observed
+    rate: float, folder: str, figures: Mapping[str, Any], judged: Judged, observed: Observed
 ) -> Point:
-    """The point of one step; ``figures`` as ``results.figures`` gives them."""
-    answered = ~np.isnan(observed.response)
-    times = observed.response[answered]
+    """The point of one step at so many requests per second; ``figures`` as ``results.figures``
+    gives them.
+    """
+    times = observed.response[observed.answered]
     throughput: float | None = figures["throughput_per_s"]
     common = (
-        offered.rate,
-        offered.folder,
+        rate,
+        folder,
         figures["achieved_per_s"],
         throughput,
         judged.verdict,
@@ -79,15 +63,13 @@ def point(
         figures["success"]["rate"],
     )
     if not times.size:
-        return Point(*common, *(None,) * 8)
+        return Point(*common, *(None,) * 8, consistent=False)
     p50, p95 = (serial.quantile(times, p) for p in (0.5, 0.95))
     mean = serial.mean(times)
-    began = observed.scheduled[answered]
-    inside = np.minimum(began + times, offered.seconds) - np.minimum(began, offered.seconds)
-    in_flight = float(inside.sum()) / offered.seconds
-    expected = times.size / offered.seconds * float(times.mean())
+    little = in_flight(observed)
     power = power_ci = None
-    if throughput is not None and mean.point:
+    whole = times.size >= ANSWERED * observed.trials.sum() and judged.verdict != "invalid"
+    if whole and throughput is not None and mean.point:
         power = throughput / mean.point
         if mean.lo is not None and mean.hi is not None and mean.lo > 0:
             power_ci = throughput / mean.hi, throughput / mean.lo
@@ -99,8 +81,9 @@ def point(
         _pair(p95.lo, p95.hi),
         power,
         power_ci,
-        in_flight,
-        in_flight / expected if expected > 0 else None,
+        None if little is None else little[0],
+        little[0] / little[1] if little is not None and little[1] > 0 else None,
+        settled(little),
     )
 
 

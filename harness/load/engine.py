@@ -31,7 +31,7 @@ class LoadResult:
     started_at: float
     """``time.time()`` at the start."""
     duration_s: float
-    """From the start until the last answer."""
+    """From the start until the last request had ended."""
     interrupted: bool
     """Stopped by a signal or by ``stop`` before its end."""
     bodies: Path | None

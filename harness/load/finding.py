@@ -1,7 +1,7 @@
 """Finds the capacity of a server: loads of rising rate, each a run of its own, and their curve."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,12 @@ import numpy as np
 
 from harness.errors import InputError
 from harness.load import capacity, curve, session
-from harness.load.arrivals import Arrivals
+from harness.load.arrivals import MOST_REQUESTS, Arrivals
 from harness.load.curve import Point
 from harness.load.engine import ClosedLoop, run_load
 from harness.load.judging import judge, least_requests
-from harness.load.searching import search
-from harness.load.slo import Target
+from harness.load.searching import LONGER, search
+from harness.load.slo import Target, with_success
 from harness.store import dump, write_atomically
 
 CAPACITY = "capacity.json"
@@ -23,12 +23,15 @@ GUESS_S = 30.0
 LOWEST_SHARE = 1 / 16  # of the rate that the search begins with
 HIGHEST_RATE = 200_000.0
 TOLERANCE = 0.05
+SETTLING = 10  # times as long as an answer takes by itself does a step last at least
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
     """How to search. ``start``: the first rate per second (None: what one user by himself
-    gets); a step has at least ``requests`` requests and lasts at least ``seconds``.
+    gets); a step has at least ``requests`` requests and lasts at least ``seconds``, and ten times
+    as long as that user waits for an answer, since a load that ends before its queue settles
+    shows an empty server filling up.
     """
 
     start: float | None
@@ -50,11 +53,16 @@ def find(
     shown: session.Shown,
 ) -> dict[str, Any]:
     """Search, each step recorded in a folder of its own below ``folder``; the figures, also
-    written as ``capacity.json``. Raises InputError.
+    written as ``capacity.json`` after every step. Raises InputError.
+
+    Where the targets leave it open, as large a share of the answers must be right as of the times
+    must be within their limits: what is fast and wrong is no capacity.
     """
-    start = how.start if how.start is not None else _guess(options)
-    plan = capacity.Plan(start, start * LOWEST_SHARE, HIGHEST_RATE)
+    options = replace(options, targets=with_success(options.targets))
     least = max(how.requests, least_requests(options.targets))
+    if least * LONGER > MOST_REQUESTS:
+        raise InputError(f"--slo: takes {least:,} requests a step to be certain; ask for less")
+    _new(folder)
     looks = 0
 
     def look(rate: float, count: int) -> tuple[capacity.Verdict, Point]:
@@ -65,23 +73,40 @@ def find(
         if loaded.result.interrupted:
             raise Interrupted
         checks = loaded.figures["validity"]["checks"]
-        unfit = [check["remedy"] for check in checks if not check["ok"]]
+        unfit = {check["name"]: check["remedy"] for check in checks if not check["ok"]}
         judged = judge(options.targets, loaded.observed, unfit)
-        offered = curve.Offered(rate, count / rate, name)
-        point = curve.point(offered, loaded.figures, judged, loaded.observed)
+        point = curve.point(rate, name, loaded.figures, judged, loaded.observed)
         return judged.verdict, point
 
     points: list[Point] = []
-    interrupted = False
+
+    def keep(*, interrupted: bool = False) -> dict[str, Any]:
+        figures = _figures(options, points, interrupted)
+        write_atomically(folder / CAPACITY, dump(figures))
+        return figures
+
     try:
-        for step in search(plan, look, requests=least, seconds=how.seconds):
+        alone_s = _alone(options)
+        start = how.start if how.start is not None else 1 / alone_s
+        plan = capacity.Plan(start, start * LOWEST_SHARE, HIGHEST_RATE)
+        seconds = max(how.seconds, SETTLING * alone_s)
+        for step in search(plan, look, requests=least, seconds=seconds):
             points.append(step.seen)
+            keep()
             step_done(step.seen)
     except Interrupted:
-        interrupted = True
-    figures = _figures(options, points, interrupted)
-    write_atomically(folder / CAPACITY, dump(figures))
-    return figures
+        return keep(interrupted=True)
+    return keep()
+
+
+def _new(folder: Path) -> None:
+    """A folder for the steps, before anything is sent. Raises InputError."""
+    if (folder / CAPACITY).exists() or list(folder.glob("step-*")):
+        raise InputError(f"{folder}: holds another search; give another --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
 
 
 def _step(
@@ -109,11 +134,13 @@ def _tolerance(targets: Sequence[Target]) -> float:
     return TOLERANCE * min(limits, default=0.0)
 
 
-def _guess(options: session.Options) -> float:
-    """Requests per second of one user by himself, whom any server that works can bear."""
+def _alone(options: session.Options) -> float:
+    """For how many seconds one user by himself waits, whom any server that works can bear."""
     user = ClosedLoop(users=1, requests=GUESS_REQUESTS, duration_s=GUESS_S)
     work = options.work
     result = run_load(work.target, work.deck, user, timeout_s=options.timeout_s)
+    if result.interrupted:
+        raise Interrupted
     columns = result.columns
     times = (columns.done - columns.sent)[columns.answered]
     if not times.size:
@@ -121,7 +148,7 @@ def _guess(options: session.Options) -> float:
             f"{work.url}: not one of {len(columns)} requests was answered; "
             "try harness load with --users 1 to see why"
         )
-    return float(1 / np.median(times))
+    return float(np.median(times))
 
 
 def _figures(options: session.Options, points: list[Point], interrupted: bool) -> dict[str, Any]:
@@ -133,6 +160,6 @@ def _figures(options: session.Options, points: list[Point], interrupted: bool) -
         "slo": [target.text for target in options.targets],
         "capacity": None if found is None else asdict(found),
         "knee": None if bend is None else {"offered": bend.offered, "p95": bend.p95},
-        "steps": [point.as_data() for point in points],
+        "steps": [asdict(point) for point in points],
         "interrupted": interrupted,
     }

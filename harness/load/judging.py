@@ -1,6 +1,6 @@
 """Whether the targets of a run hold, each with the interval that decides it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,8 @@ from harness.stats import estimate, serial
 from harness.stats.estimate import Estimate
 
 CONFIDENCE = 0.95
+UNSETTLED = 0.10
+OVERRUN = {"dropped", "achieved_share"}  # checks that a server breaks which falls far behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +61,40 @@ class Judged:
     reasons: tuple[str, ...]
 
 
-def judge(targets: Sequence[Target], observed: Observed, unfit: Sequence[str]) -> Judged:
-    """Whether the rate of an open loop holds. ``unfit``: why the client cannot tell, if it cannot.
+def in_flight(observed: Observed) -> tuple[float, float] | None:
+    """(L, λW) of the answered requests of an open loop, from its start until a mean gap after its
+    last request: how many were in the system on average, and the rate of their arrivals times their
+    mean response time. By Little's law the two are equal but for what is in the system when the
+    load ends, so that a step too short for its queue to settle has the first far below the second.
+    None where nothing was answered.
+    """
+    rows, n = observed.answered, observed.scheduled.size
+    if not rows.any():
+        return None
+    window = float(observed.scheduled[-1]) * n / max(1, n - 1)
+    began, times = observed.scheduled[rows], observed.response[rows]
+    if not window:
+        return None
+    inside = np.minimum(began + times, window) - began
+    return float(inside.sum()) / window, float(times.sum()) / window
+
+
+def settled(found: tuple[float, float] | None) -> bool:
+    """Whether ``in_flight`` keeps to Little's law within 10 %."""
+    return found is not None and abs(found[0] - found[1]) <= UNSETTLED * found[1]
+
+
+def judge(targets: Sequence[Target], observed: Observed, unfit: Mapping[str, str]) -> Judged:
+    """Whether the rate of an open loop holds. ``unfit``: the checks that the client broke, with
+    their remedies; its verdict is then that it cannot tell. But requests that could not be sent
+    since a server is so far behind speak for themselves where those that were sent miss too.
 
     Targets alone do not suffice: above its capacity a server's queue grows as long as the load
     lasts, and a short stretch ends before that shows in a quantile.
     """
     rulings = tuple(rule(target, observed) for target in targets)
-    if unfit:
-        return Judged("invalid", rulings, tuple(unfit))
+    if unfit and not (unfit.keys() <= OVERRUN and _missed(targets, observed.sent())):
+        return Judged("invalid", rulings, tuple(unfit.values()))
     reasons = [
         f"{ruling.target.text} {'is missed' if ruling.held == 'missed' else 'is not certain'}"
         for ruling in rulings
@@ -78,8 +105,18 @@ def judge(targets: Sequence[Target], observed: Observed, unfit: Sequence[str]) -
     if serial.rising(observed.scheduled[answered], observed.response[answered]):
         reasons.append("response times rise as long as the load lasts: the queue may never empty")
         held = "undecided" if held == "held" else held
+    elif not settled(in_flight(observed)):
+        reasons.append(
+            "the load ended before its queue settled (Little's law is off by more than 10 %): "
+            "raise --duration"
+        )
+        held = "undecided" if held == "held" else held
     verdicts: dict[Held, Verdict] = {"held": "holds", "missed": "misses", "undecided": "undecided"}
     return Judged(verdicts[held], rulings, tuple(reasons))
+
+
+def _missed(targets: Sequence[Target], observed: Observed) -> bool:
+    return overall([rule(target, observed).held for target in targets]) == "missed"
 
 
 def least_requests(targets: Sequence[Target]) -> int:

@@ -1,6 +1,6 @@
 """Columns and verdicts → the times and outcomes that figures and targets are made of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ class Observed:
     what it was, and not only the most that it can have been.
     ``issue_delay``: seconds from ``scheduled`` until sent, ``lateness`` from when the client could
     send, ``uncounted`` those of them that are no part of ``response`` (see ``Columns``); NaN where
-    nothing was sent. ``timed_out``: no answer in time.
+    nothing was sent.
     ``gaps``: seconds between the token-bearing chunks of answered requests, one after another; NaN
     where the client was late to read them.
     """
@@ -39,7 +39,6 @@ class Observed:
     service: Floats
     ttft: Floats
     first_known: Flags
-    timed_out: Flags
     gaps: NDArray[np.float32]
 
     @property
@@ -74,14 +73,25 @@ class Observed:
 
     def times_to_hold(self, measure: Measure) -> Floats:
         """What a target is held against, in the order of the schedule: the most that each can have
-        been. Gaps that are not known, and requests that timed out or could not be sent, count as
-        endless, so that neither giving up nor a late client can look fast.
+        been. What was not answered, or is not known, counts as endless, so that neither refusing,
+        nor giving up, nor a late client can look fast.
+
+        Of the gaps, a stream that was not answered misses as many as others have on average, and
+        one at least; nobody knows where, so they lie evenly among the others.
         """
         if measure == "itl":
-            return np.where(np.isnan(self.gaps), np.inf, self.gaps).astype(np.float64)
-        lost = self.timed_out | (self.outcome == CODE["dropped"])
-        values = np.where(lost, np.inf, self.most(measure))
-        return values[~np.isnan(values)]
+            gaps = np.where(np.isnan(self.gaps), np.inf, self.gaps).astype(np.float64)
+            answered = int(self.answered.sum())
+            lost = int(self.trials.sum()) - answered
+            missed = lost * max(1, round(gaps.size / max(1, answered)))
+            return np.insert(gaps, np.linspace(0, gaps.size, missed).astype(np.int64), np.inf)
+        values = np.where(self.answered, self.most(measure), np.inf)
+        return np.where(np.isnan(values), np.inf, values)[self.trials]
+
+    def sent(self) -> "Observed":
+        """As if the requests that could not be sent had never been wanted."""
+        dropped = self.outcome == CODE["dropped"]
+        return replace(self, outcome=np.where(dropped, CODE["cancelled"], self.outcome))
 
     def most(self, measure: Measure) -> Floats:
         """The most that each request can have taken had the client been on time: from the scheduled
@@ -110,7 +120,6 @@ def observe(columns: Columns, verdicts: Codes | None = None) -> Observed:
         service=_where(answered, columns.done - columns.sent),
         ttft=_where(answered, columns.first_token - columns.sent),
         first_known=~columns.first_lost,
-        timed_out=columns.failure == Failure.TIMEOUT,
         gaps=_gaps(columns, answered),
     )
 

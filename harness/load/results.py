@@ -40,7 +40,8 @@ def figures(asked: Asked, result: LoadResult, observed: Observed) -> dict[str, A
 
     Achieved: requests sent over the window, or over the time until the last was sent if that is
     longer; of an interrupted load, over the time that it lasted. Throughput and goodput: complete,
-    and good, answers over the time from the start until the last answer.
+    and good, answers over that time, or over the time until the last answer if that is longer; one
+    request that hangs at the end does not lower them.
     """
     columns = result.columns
     sent = columns.sent[~np.isnan(columns.sent)]
@@ -60,7 +61,8 @@ def figures(asked: Asked, result: LoadResult, observed: Observed) -> dict[str, A
     )
     rulings = [rule(target, observed) for target in asked.targets]
     counts = observed.counts
-    lasted = result.duration_s or None
+    ended = columns.done[columns.answered]
+    lasted = max(planned or 0.0, last, float(ended.max(initial=0.0))) or None
     return {
         "target": asked.target,
         "workload": dict(asked.workload),
@@ -89,7 +91,7 @@ def figures(asked: Asked, result: LoadResult, observed: Observed) -> dict[str, A
             "waited_for": int(columns.new_connection.sum()),
             "retried": int(columns.retried.sum()),
         },
-        "in_flight": _in_flight(columns, result.client, lasted),
+        "in_flight": _in_flight(columns, result.client, result.duration_s or None),
         "client": _client(result.client),
         "slo": _slo(rulings) if rulings else None,
         "validity": {

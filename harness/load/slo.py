@@ -49,6 +49,16 @@ def parse_slo(text: str) -> tuple[Target, ...]:
     return targets
 
 
+def with_success(targets: Sequence[Target]) -> tuple[Target, ...]:
+    """The targets, and where none is about success, that as large a share of the answers is right
+    as must be within the limits of time.
+    """
+    if any(target.measure is None for target in targets):
+        return tuple(targets)
+    needed = max(target.needed for target in targets)
+    return (*targets, Target(f"success>={needed:g}", "success", None, None, needed))
+
+
 def overall(found: Sequence[Held]) -> Held:
     """All targets together: one missed is missed; else one undecided is undecided."""
     if "missed" in found:

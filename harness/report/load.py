@@ -98,8 +98,15 @@ def _found(capacity: Mapping[str, Any] | None) -> str:
     if capacity is None:
         return "capacity: no step was finished"
     rate, above, limit = capacity["rate"], capacity["above"], capacity["limit"]
+    if rate is not None and not capacity["confirmed"]:
+        return f"capacity: not known yet; {rate:.4g}/s held once"
     if rate is None and limit == "client":
         return f"capacity: not to be told; even at {above:.4g}/s this client was not fit to measure"
+    if rate is None and limit == "undecided":
+        return (
+            f"capacity: not to be told; even at {above:.4g}/s the targets are not certain: "
+            "raise --duration or --requests"
+        )
     if rate is None:
         return f"capacity: none; the targets do not hold even at {above:.4g}/s"
     if limit == "schedule":

@@ -36,7 +36,6 @@ def observed(arrivals: Floats, done: Floats, *, wrong: float = 0.0, seed: int = 
         service=done - arrivals,
         ttft=np.full(n, np.nan),
         first_known=np.ones(n, bool),
-        timed_out=np.zeros(n, bool),
         gaps=np.zeros(0, np.float32),
     )
 

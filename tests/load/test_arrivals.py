@@ -52,6 +52,15 @@ def test_gaps_have_the_mean_and_the_spread_asked_for(arrival: str, cv: float) ->
     assert gaps.std() / gaps.mean() == pytest.approx(cv, rel=0.03)
 
 
+@pytest.mark.parametrize("cv", [0.2, 2.0, 5.0])
+def test_bursts_send_no_more_than_the_rate_from_the_first_second_on(cv: float) -> None:
+    found = [offsets("10", f"gamma:{cv}", seed=seed, duration=60) for seed in range(3000)]
+    for until in (1, 10):
+        counts = np.array([(one < until).sum() for one in found])
+        spread = counts.std() / np.sqrt(counts.size)
+        assert counts.mean() == pytest.approx(10 * until, abs=4 * spread + 0.02)
+
+
 def test_a_ramp_has_the_rate_of_its_moment() -> None:
     ramp = offsets("0..100", "constant", duration=20)
     assert len(ramp) == 1000

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from harness.load.arrivals import Floats
 from harness.load.capacity import MOST_STEPS, PRECISION, Capacity, Plan, Tried, Verdict, found
 from harness.load.capacity import next_rate as following
+from harness.load.finding import SETTLING
 from harness.load.judging import judge, least_requests
-from harness.load.observed import Observed
+from harness.load.observed import CODE, Observed
 from harness.load.searching import Step, search
-from harness.load.slo import parse_slo
+from harness.load.slo import parse_slo, with_success
 from tests.load.queues import mmk_rate, queue
 
 PLAN = Plan(start=10, lowest=0.1, highest=10_000)
@@ -50,16 +51,24 @@ def test_ends_within_its_precision_of_the_capacity(capacity: float, start: float
 
 
 def test_the_ends_of_the_range() -> None:
-    assert found(steps_of(1e9)) == Capacity(10_000, None, "schedule")
-    assert found(steps_of(0.0)) == Capacity(None, 0.1, "nothing holds")
+    assert found(steps_of(1e9)) == Capacity(10_000, None, "schedule", True)
+    assert found(steps_of(0.0)) == Capacity(None, 0.1, "nothing holds", False)
     assert steps_of(0.0)[-1].rate == 0.1
 
 
 def test_a_client_that_cannot_do_more_is_the_limit_and_not_the_server() -> None:
     tried = [Tried(10, "holds"), Tried(20, "invalid")]
-    assert found(tried) == Capacity(10, 20, "client")
+    assert found(tried) == Capacity(10, 20, "client", False)
     assert found([*tried, Tried(20, "misses")]).limit == "server"
-    assert found([Tried(10, "invalid")]) == Capacity(None, 10, "client")
+    assert found([Tried(10, "invalid")]) == Capacity(None, 10, "client", False)
+    once = [Tried(5, "holds"), Tried(5, "holds"), Tried(10, "holds"), Tried(10, "invalid")]
+    assert found(once) == Capacity(5, 10, "client", True)
+
+
+def test_what_could_not_be_told_is_no_miss() -> None:
+    assert found([Tried(10, "misses"), Tried(5, "undecided")]).limit == "undecided"
+    assert found([Tried(10, "undecided"), Tried(5, "misses")]).limit == "nothing holds"
+    assert found([Tried(10, "undecided"), Tried(5, "holds")]).limit == "server"
 
 
 def test_a_client_that_is_not_fit_at_two_rates_ends_the_search() -> None:
@@ -69,7 +78,7 @@ def test_a_client_that_is_not_fit_at_two_rates_ends_the_search() -> None:
     assert following(tried, PLAN) == 10  # which must hold twice
     tried.append(Tried(10, "holds"))
     assert following(tried, PLAN) is None
-    assert found(tried) == Capacity(10, 14, "client")
+    assert found(tried) == Capacity(10, 14, "client", True)
     tried.append(Tried(10, "misses"))
     assert following(tried, PLAN) == 5  # it is the server that fails now
     assert following([Tried(10, "invalid")], PLAN) == 5
@@ -109,7 +118,7 @@ def test_what_holds_only_once_does_not_hold() -> None:
     assert following(tried, PLAN) == 5
     tried += [Tried(5, "holds"), Tried(9.9, "holds"), Tried(9.9, "holds")]
     assert following(tried, PLAN) is None
-    assert found(tried) == Capacity(9.9, 10, "server")
+    assert found(tried) == Capacity(9.9, 10, "server", True)
 
 
 def test_a_server_that_flickers_does_not_keep_the_search_for_ever() -> None:
@@ -129,17 +138,17 @@ def test_nothing_tried_has_no_answer() -> None:
 
 
 def capacity_of(
-    server: object, slo: str, seed: int, start: float = 5.0
+    server: object, slo: str, seed: int, start: float = 5.0, seconds: float = 20.0
 ) -> tuple[Capacity, list[Step[Observed]]]:
     targets = parse_slo(slo)
     seeds = itertools.count(1000 * seed)
 
     def look(rate: float, requests: int) -> tuple[Verdict, Observed]:
         seen: Observed = server(rate, requests, next(seeds))  # type: ignore[operator]
-        return judge(targets, seen, ()).verdict, seen
+        return judge(targets, seen, {}).verdict, seen
 
     plan = Plan(start, 0.01, 10_000)
-    steps = list(search(plan, look, requests=least_requests(targets), seconds=20))
+    steps = list(search(plan, look, requests=least_requests(targets), seconds=seconds))
     return found([Tried(step.rate, step.verdict) for step in steps]), steps
 
 
@@ -176,7 +185,43 @@ def test_a_server_that_answers_fast_nonsense_has_no_capacity() -> None:
         return np.full(n, 1e-4)
 
     result, steps = capacity_of(queue(100, instant, wrong=0.5), "p95<1s,success>=0.99", 1)
-    assert result == Capacity(None, steps[-1].rate, "nothing holds")
+    assert result == Capacity(None, steps[-1].rate, "nothing holds", False)
+
+
+def test_a_target_of_time_alone_asks_for_as_many_right_answers() -> None:
+    times = parse_slo("p95<1s,ttft_p90<1s")
+    assert [target.text for target in with_success(times)] == [
+        "p95<1s", "ttft_p90<1s", "success>=0.95",
+    ]  # fmt: skip
+    own = parse_slo("p95<1s,success>=0.5")
+    assert with_success(own) == own
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_empty_server_that_fills_up_has_no_more_capacity_than_it_can_keep(seed: int) -> None:
+    server = queue(100, lambda rng, n: np.full(n, 8.0))
+    result, _ = capacity_of(server, "p95<30s", seed, start=2.0, seconds=SETTLING * 8.0)
+    assert result.rate == pytest.approx(12.5, rel=0.10)
+    # Steps as short as an answer or so see the server fill up, and say that they cannot tell.
+    result, _ = capacity_of(server, "p95<30s", seed, start=32.0, seconds=10.0)
+    assert result.rate is None or result.rate <= 12.5 * 1.05
+
+
+def test_drops_of_a_server_far_behind_are_a_miss_and_those_of_a_narrow_gate_are_not() -> None:
+    server = queue(10, lambda rng, n: np.full(n, 0.1))
+    unfit = {"dropped": "raise --max-in-flight", "achieved_share": "lower --rate"}
+    targets = parse_slo("p95<0.2s,success>=0.99")
+
+    def judged(rate: float, **other: str) -> Verdict:
+        seen = server(rate, 2000, 1)
+        dropped = np.arange(2000) % 5 == 0
+        seen.outcome[dropped] = CODE["dropped"]
+        seen.response[dropped] = np.nan
+        return judge(targets, seen, unfit | other).verdict
+
+    assert judged(150) == "misses"
+    assert judged(50) == "invalid", "those that were sent hold"
+    assert judged(150, client_cpu_share="lower --rate") == "invalid"
 
 
 def test_what_cannot_be_told_is_looked_at_longer_and_then_does_not_hold() -> None:

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.load.curve import Offered, Point, knee, point
+from harness.load.curve import Point, knee, point
 from harness.load.judging import Judged
+from harness.load.observed import CODE
 from tests.load.queues import observed, queue
 
 HOLDS = Judged("holds", (), ())
@@ -17,12 +18,12 @@ FIGURES: dict[str, Any] = {
 }
 
 
-def at(rate: float, requests: int, server: Any, seed: int = 1) -> Point:
+def at(rate: float, requests: int, server: Any, seed: int = 1, judged: Judged = HOLDS) -> Point:
     seen = server(rate, requests, seed)
     figures = FIGURES | {
         "throughput_per_s": requests / float((seen.scheduled + seen.response).max())
     }
-    return point(Offered(rate, requests / rate, "step"), figures, HOLDS, seen)
+    return point(rate, "step", figures, judged, seen)
 
 
 def test_littles_law_holds_where_a_step_settles_and_not_where_it_does_not() -> None:
@@ -33,6 +34,25 @@ def test_littles_law_holds_where_a_step_settles_and_not_where_it_does_not() -> N
     assert settled.in_flight == pytest.approx(30 * server(30, 6000, 1).response.mean(), rel=0.05)
     flooded = at(80, 800, server)
     assert not flooded.consistent
+
+
+def test_a_server_that_is_quick_settles_in_a_short_step_too() -> None:
+    server = queue(4, lambda rng, n: np.full(n, 0.005))
+    found = [at(29, 144, server, seed) for seed in range(200)]
+    assert all(step.consistent for step in found)
+
+
+def test_what_the_client_could_not_time_or_few_were_answered_in_is_no_knee() -> None:
+    server = queue(8, lambda rng, n: rng.exponential(0.05, n))
+    unfit = [at(rate, 4000, server, judged=Judged("invalid", (), ())) for rate in (80, 110)]
+    assert all(step.power is None and step.p95 is not None for step in unfit)
+    others = [at(rate, 4000, server) for rate in (10, 159)]
+    assert knee([*others, *unfit]) is None
+    seen = server(110, 4000, 1)
+    refused = np.arange(4000) % 10 == 0
+    seen.outcome[refused] = CODE["error"]
+    seen.response[refused] = np.nan
+    assert point(110, "step", FIGURES, HOLDS, seen).power is None
 
 
 def test_the_knee_lies_where_power_is_highest() -> None:
@@ -55,9 +75,9 @@ def test_no_knee_where_intervals_do_not_show_one() -> None:
 
 def test_a_step_without_an_answer_has_no_times() -> None:
     nothing = observed(np.arange(5.0), np.full(5, np.nan))
+    nothing.outcome[:] = CODE["error"]
     figures = FIGURES | {"throughput_per_s": 0.0, "success": {"rate": 0.0}}
-    found = point(Offered(1, 5, "step"), figures, Judged("misses", (), ("why",)), nothing)
+    found = point(1, "step", figures, Judged("misses", (), ("why",)), nothing)
     assert found.p50 is found.p95 is found.power is found.little is None
     assert not found.consistent
-    assert found.as_data()["consistent"] is False
     assert knee([found, found, found]) is None

@@ -151,6 +151,13 @@ def test_fast_nonsense_is_a_failure_with_scenarios_alone(
         )
         assert code == 1
         assert none["capacity"]["rate"] is None
+        # Targets of time alone ask for right answers too.
+        step = ("--duration", 0.1, "--find-capacity", "--slo", "p60<9s")
+        code, none = figures(
+            capsys, url, *step, "--rate", 400, "--scenarios", SHORT, out=tmp_path / "fast"
+        )
+        assert (code, none["slo"]) == (1, ["p60<9s", "success>=0.6"])
+        assert none["capacity"]["rate"] is None
 
 
 def test_an_unfit_client_is_invalid(
@@ -172,6 +179,10 @@ def test_a_trace_is_replayed(url: str, tmp_path: Path, capsys: pytest.CaptureFix
     assert found["requests"] == 4
     with np.load(tmp_path / "run" / "columns.npz") as columns:
         assert columns["scheduled"] == pytest.approx(moments, abs=1e-6)
+    cut = ("--trace", trace, "--requests", 3, "--duration", 60)
+    code, found = figures(capsys, url, *cut, out=tmp_path / "cut")
+    assert (code, found["requests"]) == (0, 3)
+    assert found["offered_per_s"] == pytest.approx(3 / 0.45), "a mean gap after the last"
 
 
 def test_finds_the_capacity_of_the_simulator(
@@ -180,6 +191,8 @@ def test_finds_the_capacity_of_the_simulator(
     with simulator(tmp_path, total=0.05, more="capacity = 4") as url:
         args = (url, "--find-capacity", "--rate", 70, "--arrival", "constant", "--duration", 0.5)
         code, found = figures(capsys, *args, "--slo", "p50<0.15s", out=tmp_path / "run")
+        assert load(*args, "--slo", "p50<1s", out=tmp_path / "run") == 2
+    assert capsys.readouterr().err.endswith("holds another search; give another --out\n")
     assert code == 0
     assert found["capacity"]["limit"] == "server"
     # The loop of the simulator adds a little to the 50 ms that a call takes.
@@ -188,6 +201,24 @@ def test_finds_the_capacity_of_the_simulator(
     for step in found["steps"]:
         assert read_run(tmp_path / "run" / step["folder"]).records
     assert json.loads((tmp_path / "run" / "capacity.json").read_bytes()) == found
+
+
+def test_a_search_that_is_stopped_before_its_first_step(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with simulator(tmp_path, total=5.0) as url:
+        command = [sys.executable, "-m", "harness", "load", url, "--find-capacity"]
+        command += ["--slo", "p50<60s", "--out", str(out)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            deadline = time.monotonic() + 30
+            while not out.exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            time.sleep(1.0)
+            os.kill(child.pid, signal.SIGINT)
+            printed, _ = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert "no step was finished" in printed
+    found = json.loads((out / "capacity.json").read_bytes())
+    assert (found["interrupted"], found["steps"], found["capacity"]) == (True, [], None)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
@@ -248,6 +279,8 @@ def test_callers_carry_a_rate(url: str, tmp_path: Path, capsys: pytest.CaptureFi
         (("--rate", 5, "--duration", "nan"), "--duration: is nan"),
         (("--rate", 5, "--seed", -1), "--seed: is -1"),
         (("--rate", 5, "--slo", "p95"), "is no target"),
+        (("--rate", 5, "--slo", "ttft_p95<1s"), "'ttft_p95<1s': only streams have tokens"),
+        (("--find-capacity", "--slo", "success>=0.99999999"), "to be certain; ask for less"),
         (("--users", 1, "--think", -1), "--think: must be"),
         (("--trace", "none.jsonl"), "none.jsonl: cannot be read"),
         (("--find-capacity",), "needs --slo"),

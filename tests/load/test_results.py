@@ -78,21 +78,34 @@ def test_rates_are_what_their_definitions_say() -> None:
     found = of()
     assert found["offered_per_s"] == 1
     assert found["achieved_per_s"] == 1
-    assert found["throughput_per_s"] == pytest.approx(100 / 99.1)
+    assert found["throughput_per_s"] == 1
+    assert of(done=np.arange(100.0) + 25.0)["throughput_per_s"] == pytest.approx(100 / 124)
     late = of(sent=np.arange(100.0) * 1.5)
     assert late["achieved_per_s"] == pytest.approx(100 / 148.5)
     cut = of(Asked("x", {}, 500.0), interrupted=True)
     assert cut["offered_per_s"] == cut["achieved_per_s"] == pytest.approx(100 / 99.1)
     closed = of(Asked("x", {}, None, closed=True))
     assert closed["offered_per_s"] is None
-    assert closed["achieved_per_s"] == pytest.approx(100 / 99.1)
+    assert closed["achieved_per_s"] == closed["throughput_per_s"] == pytest.approx(100 / 99.1)
+
+
+def test_a_request_that_hangs_does_not_lower_what_was_answered_per_second() -> None:
+    failed = np.zeros(100, np.int8)
+    failed[90] = Failure.TIMEOUT
+    done = np.arange(100.0) + 0.1
+    done[90] += 300.0
+    found = of(failure=failed, done=done)
+    assert found["throughput_per_s"] == found["goodput_per_s"] == 0.99
+    assert found["duration_s"] == pytest.approx(390.1)
+    closed = of(Asked("x", {}, None, closed=True), failure=failed, done=done)
+    assert closed["throughput_per_s"] == pytest.approx(99 / 99.1)
 
 
 def test_goodput_is_ok_and_within_the_targets() -> None:
     done = np.arange(100.0) + np.where(np.arange(100) < 30, 5.0, 0.1)
     found = of(Asked("x", {}, 100.0, parse_slo("p95<1s,p50<3s")), done=done)
-    assert found["goodput_per_s"] == pytest.approx(70 / found["duration_s"])
-    assert found["throughput_per_s"] == pytest.approx(100 / found["duration_s"])
+    assert found["goodput_per_s"] == pytest.approx(0.7)
+    assert found["throughput_per_s"] == pytest.approx(1.0)
 
 
 def test_tokens_come_from_the_server_and_not_from_chunks() -> None:
@@ -135,7 +148,7 @@ def test_what_the_client_missed_is_left_out_and_not_guessed() -> None:
     assert found["response_time_s"]["n"] == found["service_time_s"]["n"] == 100
     # A target, and goodput, take the most that it can have been.
     assert [target["share"] for target in found["slo"]["targets"]] == [1.0, 0.9, 0.75]
-    assert found["goodput_per_s"] == pytest.approx(90 / found["duration_s"])
+    assert found["goodput_per_s"] == pytest.approx(0.9)
 
 
 def test_a_target_takes_the_most_that_a_late_client_leaves_possible() -> None:
@@ -145,7 +158,7 @@ def test_a_target_takes_the_most_that_a_late_client_leaves_possible() -> None:
     found = of(asked, sent=sent, uncounted=held_up, done=sent + 0.1)
     assert found["response_time_s"]["max"] == pytest.approx(0.1)
     assert [target["share"] for target in found["slo"]["targets"]] == [0.75, 1.0]
-    assert found["goodput_per_s"] == pytest.approx(75 / found["duration_s"])
+    assert found["goodput_per_s"] == pytest.approx(0.75)
 
 
 def test_checked_answers_decide_what_is_ok() -> None:
@@ -157,17 +170,36 @@ def test_checked_answers_decide_what_is_ok() -> None:
     assert found["response_time_s"]["n"] == 3
 
 
-def test_time_outs_and_drops_are_endless_to_a_target() -> None:
-    failed = np.random.default_rng(1).permutation(failures(1000, timeout=40, dropped=40))
+@pytest.mark.parametrize("kind", ["timeout", "dropped", "http_5xx", "rate_limited", "connect"])
+def test_what_was_not_answered_is_endless_to_a_target(kind: str) -> None:
+    failed = np.random.default_rng(1).permutation(failures(1000, **{kind: 80}))
     slow = Asked("x", {}, 1000.0, parse_slo("p95<1s"))
     missed = of(slow, n=1000, failure=failed)["slo"]
     assert missed["held"] == "missed"
     assert missed["targets"][0]["value"] is None
+    assert missed["targets"][0]["share"] == 0.92
+    cut = np.random.default_rng(1).permutation(failures(1000, cancelled=80))
+    assert of(slow, n=1000, failure=cut)["slo"]["held"] == "held"
     held = of(slow, n=1000)["slo"]
     assert held["held"] == "held"
     assert held["targets"][0]["value"] == pytest.approx(0.1)
     few = of(slow, n=20)["slo"]
     assert few["held"] == "undecided"
+
+
+def test_streams_that_hang_are_endless_to_the_targets_of_streams() -> None:
+    hangs = np.random.default_rng(1).permutation(failures(1000, timeout=100))
+    chunks = np.where(hangs == 0, 11, 6).astype(np.int32)
+    asked = Asked("x", {}, 1000.0, parse_slo("itl_p95<1000s,ttft_p95<1s"))
+    made = columns(1000, failure=hangs, token_chunks=chunks, first_token=np.arange(1000.0) + 0.03)
+    found = figures(asked, result(made), observe(made))
+    shares = [target["share"] for target in found["slo"]["targets"]]
+    assert shares == pytest.approx([0.9, 0.9])
+    assert [target["held"] for target in found["slo"]["targets"]] == ["missed", "missed"]
+    assert found["itl_s"]["n"] == 9_000
+    silent = columns(1000, first_token=np.where(np.arange(1000) < 80, np.nan, np.arange(1000.0)))
+    found = figures(asked, result(silent), observe(silent))
+    assert found["slo"]["targets"][1]["share"] == 0.92, "an answer without a token"
 
 
 def test_nothing_measured_is_none() -> None:
