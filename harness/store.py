@@ -50,16 +50,9 @@ class RunWriter:
             raise InputError(f"{folder}: another process is writing this run") from error
 
     @classmethod
-    def create(
-        cls,
-        folder: Path,
-        manifest: dict[str, Any],
-        *,
-        or_else: str = ", or --resume to go on with it",
-    ) -> "RunWriter":
-        """A new run. Raises InputError when the folder holds another or cannot be written.
-
-        ``or_else``: what the user can do about the former beside giving another folder.
+    def create(cls, folder: Path, manifest: dict[str, Any], or_else: str = "") -> "RunWriter":
+        """A new run. Raises InputError when the folder cannot be written, or holds another run;
+        ``or_else`` then says what can be done beside giving another folder.
         """
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder}: is not a folder; give another --out")

@@ -43,8 +43,8 @@ def main(args: argparse.Namespace) -> int:
             return run_loop(_stoppable(_plain(args, options, batch), INTERRUPTED))
     if importlib.util.find_spec("streamlit") is None:
         raise InputError(
-            "the demo in the browser needs Streamlit: pip install 'harness[demo]'; "
-            "--plain needs nothing more"
+            "the demo in the browser needs Streamlit: pip install -e '.[demo]' in the project's "
+            "folder; --plain needs nothing more"
         )
     return run_loop(_stoppable(_browser(args, options), OK))
 

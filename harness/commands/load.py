@@ -42,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
     folder = _folder(args)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is not a folder; give another --out")
-    targets = parse_slo(args.slo) if args.slo else ()
+    targets = parse_slo(args.slo) if args.slo is not None else ()
     for target in targets:
         if target.measure in ("ttft", "itl") and not args.stream:
             raise InputError(f"--slo {target.text!r}: only streams have tokens; add --stream")
@@ -144,7 +144,7 @@ def _check(args: argparse.Namespace) -> None:
     """Whether the options go together. Raises InputError."""
     ways = [name for name in ("users", "rate", "trace") if getattr(args, name) is not None]
     if args.find_capacity:
-        if not args.slo:
+        if args.slo is None:
             raise InputError("--find-capacity needs --slo: what must hold, such as p95<8s")
         if "users" in ways or "trace" in ways:
             raise InputError("--find-capacity searches over rates: leave out --users and --trace")

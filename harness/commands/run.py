@@ -28,7 +28,11 @@ def main(args: argparse.Namespace) -> int:
         session, writer = resumed_session(folder, given)
     else:
         session = new_session({"scenarios": [str(shipped_dir())], **given})
-        writer = RunWriter.create(folder, session.manifest(["harness", *sys.argv[1:]]))
+        writer = RunWriter.create(
+            folder,
+            session.manifest(["harness", *sys.argv[1:]]),
+            or_else=", or --resume to go on with it",
+        )
     with writer, show_run(session, folder, quiet=args.json, lang=args.lang) as progress:
         try:
             whole = session.already >= session.total or run_loop(record(session, writer, progress))

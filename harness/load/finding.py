@@ -15,7 +15,7 @@ from harness.load.engine import ClosedLoop, run_load
 from harness.load.judging import judge, least_requests
 from harness.load.searching import LONGER, search
 from harness.load.slo import Target, with_success
-from harness.store import dump, write_atomically
+from harness.store import MANIFEST, dump, write_atomically
 
 CAPACITY = "capacity.json"
 GUESS_REQUESTS = 10
@@ -101,8 +101,8 @@ def find(
 
 def _new(folder: Path) -> None:
     """A folder for the steps, before anything is sent. Raises InputError."""
-    if (folder / CAPACITY).exists() or list(folder.glob("step-*")):
-        raise InputError(f"{folder}: holds another search; give another --out")
+    if any(any(folder.glob(name)) for name in (CAPACITY, MANIFEST, "step-*")):
+        raise InputError(f"{folder}: holds another run or search; give another --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -91,8 +91,7 @@ def open_load(
 def begin(folder: Path, text: str, options: Options) -> RunWriter:
     """The folder of a load, before anything is sent. Raises InputError."""
     config = {**options.config, "workload": text}
-    begun = manifest.begun(options.command, config, options.work.about)
-    return RunWriter.create(folder, begun, or_else="")
+    return RunWriter.create(folder, manifest.begun(options.command, config, options.work.about))
 
 
 def run(

@@ -103,8 +103,8 @@ class LocalServer:
         model = self.model
         if importlib.util.find_spec(ENGINE) is None:
             raise InputError(
-                "the local model's engine is not installed; install it with "
-                "`pip install 'harness[local]'` (Linux x86_64), or point --provider at a URL"
+                "the local model's engine is not installed; install it with `pip install -e "
+                "'.[local]'` in the project's folder (Linux x86_64), or point --provider at a URL"
             )
         settings = {
             "model": str(model),

@@ -116,8 +116,8 @@ def test_without_streamlit_it_says_how_to_install_it(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["demo"]) == 2
     assert capsys.readouterr().err == (
-        "harness: the demo in the browser needs Streamlit: pip install 'harness[demo]'; "
-        "--plain needs nothing more\n"
+        "harness: the demo in the browser needs Streamlit: pip install -e '.[demo]' in the "
+        "project's folder; --plain needs nothing more\n"
     )
 
 

@@ -192,7 +192,7 @@ def test_finds_the_capacity_of_the_simulator(
         args = (url, "--find-capacity", "--rate", 70, "--arrival", "constant", "--duration", 0.5)
         code, found = figures(capsys, *args, "--slo", "p50<0.15s", out=tmp_path / "run")
         assert load(*args, "--slo", "p50<1s", out=tmp_path / "run") == 2
-    assert capsys.readouterr().err.endswith("holds another search; give another --out\n")
+    assert capsys.readouterr().err.endswith("holds another run or search; give another --out\n")
     assert code == 0
     assert found["capacity"]["limit"] == "server"
     # The loop of the simulator adds a little to the 50 ms that a call takes.
@@ -279,6 +279,7 @@ def test_callers_carry_a_rate(url: str, tmp_path: Path, capsys: pytest.CaptureFi
         (("--rate", 5, "--duration", "nan"), "--duration: is nan"),
         (("--rate", 5, "--seed", -1), "--seed: is -1"),
         (("--rate", 5, "--slo", "p95"), "is no target"),
+        (("--rate", 5, "--slo", ""), "is no target"),
         (("--rate", 5, "--slo", "ttft_p95<1s"), "'ttft_p95<1s': only streams have tokens"),
         (("--find-capacity", "--slo", "success>=0.99999999"), "to be certain; ask for less"),
         (("--users", 1, "--think", -1), "--think: must be"),

@@ -23,7 +23,7 @@ from harness.story import Stock, Story, Turn, load_json_strict, parse_story
 
 HAS_ENGINE = importlib.util.find_spec("xllamacpp") is not None
 needs_engine = pytest.mark.skipif(
-    not HAS_ENGINE, reason="xllamacpp is not installed: pip install 'harness[local]'"
+    not HAS_ENGINE, reason="xllamacpp is not installed: pip install -e '.[local]'"
 )
 
 
@@ -31,7 +31,7 @@ needs_engine = pytest.mark.skipif(
 def model() -> Path:
     """The pinned weights; the test is skipped, with the reason, where they cannot be used."""
     if not HAS_ENGINE:
-        pytest.skip("xllamacpp is not installed: pip install 'harness[local]'")
+        pytest.skip("xllamacpp is not installed: pip install -e '.[local]'")
     try:
         return weights.default_model()
     except InputError as error:
@@ -155,7 +155,7 @@ def test_a_missing_engine_says_what_to_install(
     file = tmp_path / "some.gguf"
     file.write_bytes(b"GGUF")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install 'harness\[local\]'"):
+    with pytest.raises(InputError, match=r"pip install -e '.\[local\]'"):
         LocalServer(file).start()
 
 
