@@ -122,8 +122,7 @@ def _step(
     offsets = arrivals.offsets(seed, duration=None, requests=count)
     text = f"{count} at {rate:.4g} per second, {how.arrival}"
     load = session.open_load(offsets, text, options.max_in_flight, None)
-    with session.begin(folder, text, options) as writer:
-        return session.run(load, options, writer, shown, _tolerance(options.targets))
+    return session.run(load, options, folder, shown, _tolerance(options.targets))
 
 
 def _tolerance(targets: Sequence[Target]) -> float:
