@@ -19,6 +19,7 @@ import pytest
 from harness import cli
 from harness.commands.load import OVER
 from harness.load import fitness, recording
+from harness.load.recording import Played
 from harness.load.session import HELD_BACK
 from harness.report.progress import show_load
 from harness.store import read_answers, read_manifest, read_run
@@ -320,6 +321,29 @@ def test_a_signal_just_before_or_after_the_load(
     run = read_run(out)
     assert run.manifest["status"] == status
     assert len(run.records) == found["requests"]
+
+
+def test_a_signal_while_a_step_is_written_ends_the_search(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = recording.write_records
+
+    def interrupted(folder: Path, played: Played) -> None:
+        if folder.name == "step-02":
+            os.kill(os.getpid(), signal.SIGINT)
+        write(folder, played)
+
+    monkeypatch.setattr(recording, "write_records", interrupted)
+    out = tmp_path / "run"
+    args = (url, "--find-capacity", "--rate", 40, "--duration", 0.5, "--slo", "p50<9s")
+    code, found = figures(capsys, *args, out=out)
+    assert code == 130
+    assert found["interrupted"] is True
+    assert [step["folder"] for step in found["steps"]] == ["step-01", "step-02"]
+    assert json.loads((out / "capacity.json").read_bytes()) == found
+    assert json.loads((out / "step-02" / "load.json").read_bytes())["interrupted"] is False
+    assert read_run(out / "step-02").manifest["status"] == "complete"
+    assert not (out / "step-03").exists()
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
