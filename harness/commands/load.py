@@ -15,7 +15,7 @@ from harness.exit_codes import INCONCLUSIVE, INTERRUPTED, INVALID, OK, REFUTED
 from harness.load.arrivals import Arrivals, parse_arrival
 from harness.load.asking import prepare, which_api
 from harness.load.engine import ClosedLoop
-from harness.load.session import Load, Options, Progress, Shown, begin, open_load, run
+from harness.load.session import Load, Options, Progress, Shown, open_load, run
 from harness.load.slo import Held, parse_slo
 from harness.load.trace import read_trace
 from harness.records import ANSWERED
@@ -71,15 +71,15 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _load(load: Load, options: Options, folder: Path, *, as_json: bool) -> int:
-    with begin(folder, load.text, options) as writer:
-        found = run(load, options, writer, _show(options, as_json, then=OVER)).figures
+    loaded = run(load, options, folder, _show(options, as_json, then=OVER))
+    found = loaded.figures
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
     else:
         from harness.report.load import print_load
 
         print_load(found, folder)
-    if found["interrupted"]:
+    if loaded.stopped:
         return INTERRUPTED
     if not found["validity"]["valid"]:
         return INVALID

@@ -17,7 +17,7 @@ from harness.load.pacing import ClosedLoop, OpenLoop
 from harness.load.spool import Spool
 from harness.load.target import Deck, Target
 
-__all__ = ["ClientHealth", "ClosedLoop", "LoadResult", "OpenLoop", "run_load"]
+__all__ = ["ClientHealth", "ClosedLoop", "LoadResult", "OpenLoop", "run_load", "signals"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def run_load(
     stop = stop or threading.Event()
     spool = Spool(bodies) if bodies is not None else None
     try:
-        with _signals(stop), Watch() as watch:
+        with signals(stop.set), Watch() as watch:
             loop = Loop(target, deck, workload, watch, spool, timeout_s, connect_timeout_s)
             try:
                 loop.open_ahead(stop)
@@ -86,14 +86,14 @@ def run_load(
 
 
 @contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
-    """SIGINT and SIGTERM set ``stop``, where handlers may be set at all."""
+def signals(take: Callable[[], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM call ``take``, where handlers may be set at all; then the former do."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
-        stop.set()
+        take()
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     former = [signal.signal(number, handle) for number in numbers]

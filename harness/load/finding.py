@@ -63,13 +63,16 @@ def find(
     if least * LONGER > MOST_REQUESTS:
         raise InputError(f"--slo: takes {least:,} requests a step to be certain; ask for less")
     _new(folder)
-    looks = 0
+    looks, stopped = 0, False
 
     def look(rate: float, count: int) -> tuple[capacity.Verdict, Point]:
-        nonlocal looks
+        nonlocal looks, stopped
+        if stopped:
+            raise Interrupted
         looks += 1
         name = f"step-{looks:02}"
         loaded = _step(options, how, rate, count, folder / name, how.seed + looks, shown)
+        stopped = loaded.stopped
         if loaded.result.interrupted:
             raise Interrupted
         checks = loaded.figures["validity"]["checks"]
@@ -96,7 +99,7 @@ def find(
             step_done(step.seen)
     except Interrupted:
         return keep(interrupted=True)
-    return keep()
+    return keep(interrupted=stopped)
 
 
 def _new(folder: Path) -> None:
@@ -122,8 +125,7 @@ def _step(
     offsets = arrivals.offsets(seed, duration=None, requests=count)
     text = f"{count} at {rate:.4g} per second, {how.arrival}"
     load = session.open_load(offsets, text, options.max_in_flight, None)
-    with session.begin(folder, text, options) as writer:
-        return session.run(load, options, writer, shown, _tolerance(options.targets))
+    return session.run(load, options, folder, shown, _tolerance(options.targets))
 
 
 def _tolerance(targets: Sequence[Target]) -> float:

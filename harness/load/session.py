@@ -3,6 +3,8 @@
 What is needed only after the load is imported after it, so that the first request leaves early.
 """
 
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from harness.load import manifest
 from harness.load.arrivals import Floats
 from harness.load.asking import Work
-from harness.load.engine import ClosedLoop, LoadResult, OpenLoop, run_load
+from harness.load.engine import ClosedLoop, LoadResult, OpenLoop, run_load, signals
 from harness.load.glance import Glance
 from harness.load.slo import Target
 from harness.store import RunWriter, dump, write_atomically
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 SPOOL = ".bodies"
 FIGURES = "load.json"
+HELD_BACK = "interrupted: writing what was recorded; again to leave at once"
 AHEAD_S, MOST_AHEAD = 0.2, 2_000
 
 Progress = Callable[[Callable[[], Glance]], None]
@@ -63,11 +66,13 @@ Shown = Callable[[Load], AbstractContextManager[Progress]]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A load that is over."""
+    """A load that is over, all of it recorded."""
 
     result: LoadResult
     observed: "Observed"
     figures: dict[str, Any]
+    stopped: bool
+    """A signal came, be it when nothing was left to send: the caller is to end."""
 
 
 def open_load(
@@ -88,47 +93,71 @@ def open_load(
     return Load(loop, f"{text}, {callers} users", window or None)
 
 
-def begin(folder: Path, text: str, options: Options) -> RunWriter:
-    """The folder of a load, before anything is sent. Raises InputError."""
-    config = {**options.config, "workload": text}
-    return RunWriter.create(folder, manifest.begun(options.command, config, options.work.about))
-
-
 def run(
     load: Load,
     options: Options,
-    writer: RunWriter,
+    folder: Path,
     shown: Shown,
     tolerance_s: float = 0.0,
 ) -> Loaded:
     """Run one load, judge its answers, keep records and figures. Raises InputError.
 
-    ``shown``: shows the load until it is over. ``tolerance_s``: see ``results.Asked``.
+    The first SIGINT or SIGTERM loses nothing: it ends the load, or waits until all is written. One
+    more after ``HELD_BACK`` was said raises KeyboardInterrupt. ``shown``: shows the load until it
+    is over. ``tolerance_s``: see ``results.Asked``.
     """
-    spool = writer.folder / SPOOL if options.scenarios else None
-    try:
-        with shown(load) as progress:
-            result = run_load(
-                options.work.target,
-                options.work.deck,
-                load.workload,
-                timeout_s=options.timeout_s,
-                bodies=spool,
-                progress=progress,
-            )
-        loaded = _evaluate(load, options, result, writer.folder, tolerance_s)
-    finally:
-        if spool is not None:
-            spool.unlink(missing_ok=True)
-    manifest.ended(writer.manifest, result, options.work, options.scenarios)
-    writer.save_manifest()
-    write_atomically(writer.folder / FIGURES, dump(loaded.figures))
-    return loaded
+    stop = threading.Event()
+    spool = folder / SPOOL if options.scenarios else None
+    with signals(stop.set), _begin(folder, load.text, options) as writer:
+        try:
+            with shown(load) as progress:
+                result = run_load(
+                    options.work.target,
+                    options.work.deck,
+                    load.workload,
+                    timeout_s=options.timeout_s,
+                    bodies=spool,
+                    stop=stop,
+                    progress=progress,
+                )
+            with signals(_hold_back(stop)):
+                observed, found = _evaluate(load, options, result, folder, tolerance_s)
+                manifest.ended(writer.manifest, result, options.work, options.scenarios)
+                writer.save_manifest()
+                write_atomically(folder / FIGURES, dump(found))
+        finally:
+            if spool is not None:
+                spool.unlink(missing_ok=True)
+    return Loaded(result, observed, found, stop.is_set())
+
+
+def _begin(folder: Path, text: str, options: Options) -> RunWriter:
+    """The folder of a load, before anything is sent. Raises InputError."""
+    config = {**options.config, "workload": text}
+    return RunWriter.create(folder, manifest.begun(options.command, config, options.work.about))
+
+
+def _hold_back(stop: threading.Event) -> Callable[[], None]:
+    """Takes a signal that comes while a load is written: the first is kept in ``stop`` and told of,
+    the second raises KeyboardInterrupt.
+    """
+    held = False
+
+    def take() -> None:
+        nonlocal held
+        if held:
+            raise KeyboardInterrupt
+        held = True
+        stop.set()
+        print(HELD_BACK, file=sys.stderr, flush=True)
+
+    return take
 
 
 def _evaluate(
     load: Load, options: Options, result: LoadResult, folder: Path, tolerance_s: float
-) -> Loaded:
+) -> "tuple[Observed, dict[str, Any]]":
+    """Judge and record what came; what was observed, and its figures."""
     from harness.load.observed import observe
     from harness.load.recording import Played, write_answers, write_records
     from harness.load.results import Asked, figures
@@ -155,4 +184,4 @@ def _evaluate(
         tolerance_s,
         isinstance(load.workload, ClosedLoop),
     )
-    return Loaded(result, observed, figures(asked, result, observed))
+    return observed, figures(asked, result, observed)

@@ -18,9 +18,13 @@ import pytest
 
 from harness import cli
 from harness.commands.load import OVER
-from harness.load import fitness
-from harness.store import read_answers, read_run
+from harness.load import fitness, recording
+from harness.load.recording import Played
+from harness.load.session import HELD_BACK
+from harness.report.progress import show_load
+from harness.store import read_answers, read_manifest, read_run
 from tests.load.test_arrivals import offsets
+from tests.runs import finish, start
 
 PROFILE = """
 {more}
@@ -240,6 +244,106 @@ def test_interrupted_its_records_are_kept(url: str, tmp_path: Path, stop: signal
     run = read_run(out)
     assert run.manifest["status"] == "interrupted"
     assert len(run.records) == found["requests"]
+
+
+def interrupt_while_writing(url: str, out: Path, stop: signal.Signals) -> "subprocess.Popen[str]":
+    """A load that was over when the signal came, and that waits for a reader of its records."""
+    args = ("--users", "2", "--duration", "1", "--scenarios", SHORT, "--out", str(out))
+    child = start("load", url, *args)
+    while not (out / "run.json").exists():
+        assert child.poll() is None, finish(child)
+        time.sleep(0.01)
+    os.mkfifo(out / "records.jsonl")
+    assert child.stderr is not None
+    assert child.stderr.readline() == OVER + "\n"
+    time.sleep(0.3)
+    child.send_signal(stop)
+    assert child.stderr.readline() == HELD_BACK + "\n"
+    return child
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_records_are_written_waits(
+    url: str, tmp_path: Path, stop: signal.Signals
+) -> None:
+    out = tmp_path / "run"
+    child = interrupt_while_writing(url, out, stop)
+    records = (out / "records.jsonl").read_bytes()
+    code, printed, complaint = finish(child)
+    assert (code, complaint) == (130, "")
+    assert printed.endswith(f"records: {out}\n")
+    found = json.loads((out / "load.json").read_bytes())
+    assert found["interrupted"] is False
+    assert found["outcomes"]["ok"] == found["requests"] == records.count(b"\n") > 0
+    assert read_manifest(out)["status"] == "complete"
+    assert len(read_answers(out)) == min(found["requests"], recording.MOST_ANSWERS)
+    assert (out / "columns.npz").exists()
+    assert not (out / ".bodies").exists()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_signal_leaves_at_once(url: str, tmp_path: Path, stop: signal.Signals) -> None:
+    out = tmp_path / "run"
+    child = interrupt_while_writing(url, out, stop)
+    child.send_signal(stop)
+    assert finish(child) == (130, "", "")
+    assert not (out / "load.json").exists()
+    assert read_manifest(out)["status"] == "running"
+
+
+@pytest.mark.parametrize(("begun", "status"), [(False, "interrupted"), (True, "complete")])
+def test_a_signal_just_before_or_after_the_load(
+    url: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    begun: bool,
+    status: str,
+) -> None:
+    """Neither is lost, nor is the load: the view of it begins before it and ends after it."""
+
+    @contextmanager
+    def interrupted(*args: Any, **options: Any) -> Iterator[Any]:
+        if not begun:
+            os.kill(os.getpid(), signal.SIGINT)
+        with show_load(*args, **options) as progress:
+            yield progress
+        if begun:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("harness.commands.load.show_load", interrupted)
+    out, seconds = tmp_path / "run", 0.5 if begun else 60
+    started = time.monotonic()
+    code, found = figures(capsys, url, "--users", 2, "--duration", seconds, out=out)
+    assert code == 130
+    assert time.monotonic() - started < 30
+    assert found["interrupted"] is (not begun)
+    run = read_run(out)
+    assert run.manifest["status"] == status
+    assert len(run.records) == found["requests"]
+
+
+def test_a_signal_while_a_step_is_written_ends_the_search(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = recording.write_records
+
+    def interrupted(folder: Path, played: Played) -> None:
+        if folder.name == "step-02":
+            os.kill(os.getpid(), signal.SIGINT)
+        write(folder, played)
+
+    monkeypatch.setattr(recording, "write_records", interrupted)
+    out = tmp_path / "run"
+    args = (url, "--find-capacity", "--rate", 40, "--duration", 0.5, "--slo", "p50<9s")
+    code, found = figures(capsys, *args, out=out)
+    assert code == 130
+    assert found["interrupted"] is True
+    assert [step["folder"] for step in found["steps"]] == ["step-01", "step-02"]
+    assert json.loads((out / "capacity.json").read_bytes()) == found
+    assert json.loads((out / "step-02" / "load.json").read_bytes())["interrupted"] is False
+    assert read_run(out / "step-02").manifest["status"] == "complete"
+    assert not (out / "step-03").exists()
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
