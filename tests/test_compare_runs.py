@@ -577,6 +577,7 @@ def test_only_the_common_scenarios_are_compared(tmp_path: Path) -> None:
 
 
 SIM = {"kind": "sim", "simulated": True, "profile": "default", "time_scale": 0.02}
+UNKNOWN = {"kind": "http", "simulated": None, "url": "http://a/edit"}
 
 
 @pytest.mark.parametrize(
@@ -584,6 +585,13 @@ SIM = {"kind": "sim", "simulated": True, "profile": "default", "time_scale": 0.0
     [
         ({}, {"provider": SIM}, "simulated_against_real", "A is real, B is simulated"),
         ({}, {"provider": None}, "provider_unknown", "does not say what model"),
+        (
+            {"provider": UNKNOWN},
+            {"provider": {**UNKNOWN, "url": "http://b/edit"}},
+            "provider_unknown",
+            "does not say what model",
+        ),
+        ({"provider": {"kind": "http"}}, {"provider": None}, "provider_unknown", "does not say"),
         (
             {"provider": SIM},
             {"provider": {**SIM, "time_scale": 0.5}},
@@ -631,6 +639,7 @@ def test_doubts_that_bar_gates(
             "provider",
             "profile default in A, report-2025 in B",
         ),
+        ({"provider": UNKNOWN}, {"provider": UNKNOWN}, "provider_unknown", "the same URL"),
         ({"prompt_version": "1"}, {"prompt_version": "2"}, "prompt_version", "version 1 in A"),
         ({}, {"environment": {"cpus": 8}}, "environment", "cpus not set in A, 8 in B"),
         (

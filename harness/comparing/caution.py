@@ -97,7 +97,11 @@ def _unfit(about: tuple[Facts, Facts]) -> Iterator[Caution]:
 
 def _other_world(about: tuple[Facts, Facts]) -> Iterator[Caution]:
     a, b = about
-    if a.simulated is None or b.simulated is None:
+    url = a.provider.get("url")
+    if a.simulated is b.simulated is None and url is not None and url == b.provider.get("url"):
+        text = "neither run says what model it used: behind the same URL it is taken as the same"
+        yield Caution("provider_unknown", text)
+    elif a.simulated is None or b.simulated is None:
         yield Caution("provider_unknown", "a run does not say what model it used", "relative")
     elif a.simulated != b.simulated:
         kinds = {True: "simulated", False: "real"}

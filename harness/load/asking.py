@@ -94,7 +94,7 @@ def prepare(
         if stream and not streams:
             raise InputError(f"{url}: --stream: the service streams at /edit-scenario-stream")
         form, kind = ("edit_stream", "service") if streams else ("edit", None)
-        requests, about = _service(server, scenarios), {}
+        requests, about = _service(server, scenarios), server.service()
     else:
         if stream or scenarios:
             raise InputError("--api get: a plain GET has no edit and no stream of tokens")

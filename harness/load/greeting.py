@@ -78,6 +78,18 @@ class Server:
         finally:
             connection.close()
 
+    def service(self) -> dict[str, Any]:
+        """What our service says of the model behind it; empty for any other, which may refuse."""
+        try:
+            _, home = self.ask("GET", "/")
+        except InputError:
+            return {}
+        model = home.get("provider") if isinstance(home, dict) else None
+        if not isinstance(model, dict) or not isinstance(model.get("simulated"), bool):
+            return {}
+        names = ("model", "simulated", "profile", "time_scale")
+        return {name: model[name] for name in names if model.get(name) is not None}
+
     def first_model(self, base: str) -> str:
         """The model to ask for when none was named: the first that ``base``/models lists."""
         _, models = self.ask("GET", f"{base}/models")

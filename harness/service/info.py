@@ -24,8 +24,14 @@ class InfoRoutes:
         self._process.cpu_percent()
 
     async def home(self, request: web.Request) -> web.Response:
-        about = {"message": "harness service: see /docs", "version": __version__}
-        return answer_json({**about, "status": "running"})
+        return answer_json(
+            {
+                "message": "harness service: see /docs",
+                "version": __version__,
+                "status": "running",
+                "provider": self._service.model,
+            }
+        )
 
     async def health(self, request: web.Request) -> web.Response:
         service = self._service

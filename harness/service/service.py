@@ -19,6 +19,7 @@ from harness.service.jobs import Jobs
 from harness.service.metrics import Metrics
 from harness.service.problems import LOG, reported, stopping
 from harness.service.settings import ServiceSettings
+from harness.service.wire import Model
 
 PROBE_S = 1.0  # between two attempts to reach a provider that does not answer
 LAST_S = 0.2  # for those who follow a job to hear how it ended, and for a last word to leave
@@ -85,6 +86,14 @@ class Service:
     def ready(self) -> bool:
         """Whether the provider answers and the service is not stopping."""
         return self.editor.reach.answers and not self.draining
+
+    @property
+    def model(self) -> dict[str, Any] | None:
+        """What answers, as ``wire.Model`` has it; None until it has."""
+        if not self.editor.reach.ever:
+            return None
+        about = self._provider.describe()
+        return {name: about.get(name) for name in Model.model_fields}
 
     def wall(self, stamp: float | None) -> float | None:
         """Clock seconds as seconds since the epoch."""

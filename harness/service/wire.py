@@ -95,12 +95,23 @@ class JobAnswer(Answer):
     error: Problem | None
 
 
+class Model(Answer):
+    """What answers behind the service. ``profile``, ``time_scale``: of a simulated one."""
+
+    kind: str | None
+    model: str | None
+    simulated: bool | None
+    profile: str | None
+    time_scale: float | None
+
+
 class Home(Answer):
-    """What this is."""
+    """What this is. ``provider`` None: it has not answered yet."""
 
     message: str
     version: str
     status: Literal["running"]
+    provider: Model | None
 
 
 class Health(Answer):

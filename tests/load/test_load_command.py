@@ -25,6 +25,7 @@ from harness.report.progress import show_load
 from harness.store import read_answers, read_manifest, read_run
 from tests.load.test_arrivals import offsets
 from tests.runs import finish, start
+from tests.test_serve import serving
 
 PROFILE = """
 {more}
@@ -354,6 +355,14 @@ def test_what_comes_after_the_load_is_said(
     said = capsys.readouterr()
     assert said.err.splitlines() == ([] if options else [OVER])
     assert OVER not in said.out
+
+
+def test_a_service_says_what_model_is_behind_it(tmp_path: Path) -> None:
+    with serving("--port", "0") as (_, url):
+        load(f"{url}/edit-scenario-async", "--users", 1, "--requests", 2, out=tmp_path / "run")
+    provider = read_run(tmp_path / "run").manifest["provider"]
+    assert (provider["simulated"], provider["profile"]) == (True, "null")
+    assert provider["model"] == "simulated null"
 
 
 def test_callers_carry_a_rate(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

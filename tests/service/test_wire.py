@@ -42,7 +42,8 @@ async def test_the_service_itself() -> None:
     async with served() as (session, _):
         status, home = await got(session, "/")
         assert status == 200
-        assert home.keys() == {"message", "version", "status"}
+        assert home.keys() == {"message", "version", "status", "provider"}
+        assert home["provider"].keys() == {"kind", "model", "simulated", "profile", "time_scale"}
         assert (home["version"], home["status"]) == (__version__, "running")
         status, health = await got(session, "/health")
         assert status == 200
