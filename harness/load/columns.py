@@ -24,7 +24,7 @@ class Failure(IntEnum):
     TRUNCATED = 7
     PROTOCOL = 8
     DROPPED = 9  # not sent, since too many were in flight at its moment
-    CANCELLED = 10  # in flight when the run was stopped
+    CANCELLED = 10  # in flight, or due and not sent, when the run was stopped
 
 
 NEW_CONNECTION = 1

@@ -338,7 +338,7 @@ class Loop:
             index = self._issued
             self._issued = index + 1
             if full:
-                self._drop(index, scheduled)
+                self._leave_out(index, scheduled, scheduled, Failure.DROPPED)
                 continue
             eligible = max(scheduled, heappop(self._free)) if self._waits else scheduled
             self._in_flight += 1
@@ -409,12 +409,11 @@ class Loop:
             self._pool.close(connection)
         self._pacer.freed(now)
 
-    def _drop(self, index: int, scheduled: float) -> None:
-        """Record a request that cannot be sent at its moment."""
+    def _leave_out(self, index: int, scheduled: float, eligible: float, failure: Failure) -> None:
+        """Record a request that is never sent."""
         self.recorder.add(
-            index, scheduled, scheduled, NAN, NAN, NAN, NAN, 0, -1, -1, -1, 0, Failure.DROPPED, 0,
-            None,
-        )  # fmt: skip
+            index, scheduled, eligible, NAN, NAN, NAN, NAN, 0, -1, -1, -1, 0, failure, 0, None
+        )
         self._finished += 1
         self._failed += 1
 
@@ -427,8 +426,14 @@ class Loop:
                 self._give_up(connection, Failure.TIMEOUT, now)
 
     def _cancel(self, now: float) -> None:
-        """Stop: what is in flight is recorded as cancelled."""
-        self._pacer.stop()
+        """Stop: what is in flight, or was due and not sent, is recorded as cancelled."""
+        pacer = self._pacer
+        full = self._waits and self._in_flight >= self._most  # callers are free now, not before
+        while pacer.due <= now:
+            scheduled = pacer.take()
+            self._leave_out(self._issued, scheduled, now if full else scheduled, Failure.CANCELLED)
+            self._issued += 1
+        pacer.stop()
         for connection in list(self._pool.by_fd.values()):
             if connection.index >= 0:
                 self._finish(connection, Failure.CANCELLED, now)

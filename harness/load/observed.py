@@ -25,7 +25,8 @@ class Observed:
     what it was, and not only the most that it can have been.
     ``issue_delay``: seconds from ``scheduled`` until sent, ``lateness`` from when the client could
     send, ``uncounted`` those of them that are no part of ``response`` (see ``Columns``); NaN where
-    nothing was sent. ``timed_out``: no answer in time.
+    nothing was sent. ``waited``: for a caller to be free, sent or not. ``timed_out``: no answer in
+    time.
     ``gaps``: seconds between the token-bearing chunks of answered requests, one after another; NaN
     where the client was late to read them.
     """
@@ -35,6 +36,7 @@ class Observed:
     issue_delay: Floats
     lateness: Floats
     uncounted: Floats
+    waited: Flags
     response: Floats
     service: Floats
     ttft: Floats
@@ -106,6 +108,7 @@ def observe(columns: Columns, verdicts: Codes | None = None) -> Observed:
         issue_delay=columns.sent - columns.scheduled,
         lateness=columns.sent - columns.eligible,
         uncounted=columns.uncounted,
+        waited=columns.eligible > columns.scheduled,
         response=_where(answered, columns.done - columns.scheduled - columns.uncounted),
         service=_where(answered, columns.done - columns.sent),
         ttft=_where(answered, columns.first_token - columns.sent),

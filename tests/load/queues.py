@@ -32,6 +32,7 @@ def observed(arrivals: Floats, done: Floats, *, wrong: float = 0.0, seed: int = 
         issue_delay=np.zeros(n),
         lateness=np.zeros(n),
         uncounted=np.zeros(n),
+        waited=np.zeros(n, bool),
         response=done - arrivals,
         service=done - arrivals,
         ttft=np.full(n, np.nan),

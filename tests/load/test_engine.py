@@ -25,6 +25,7 @@ from harness.load.glance import Glance
 from harness.load.loop import Loop
 from harness.load.observed import observe
 from harness.load.pool import Pool
+from harness.load.results import Asked, figures
 from harness.load.session import open_load
 from harness.load.target import Deck, Request, Target
 from tests.load.raw_server import (
@@ -802,6 +803,34 @@ def test_stopping_keeps_what_was_measured() -> None:
     assert failures(result)[1:] == ["cancelled"]
     assert len(result.columns) == 2
     assert result.duration_s < 5
+
+
+def test_stopping_keeps_what_still_waited_for_a_caller() -> None:
+    stop = threading.Event()
+
+    def silent(peer: Peer) -> None:
+        peer.request()
+        time.sleep(0.2)
+        stop.set()
+        time.sleep(0.5)
+
+    with serve(silent) as port:
+        target = Target("127.0.0.1", port)
+        offsets = np.array([0.0, 0.0, 0.05, 0.05, 0.1, 60.0])
+        loop = OpenLoop(offsets, max_in_flight=2, waits=True, connections=2)
+        result = run_load(target, deck(target), loop, stop=stop)
+    columns = result.columns
+    assert failures(result) == ["cancelled"] * 5
+    assert columns.index.tolist() == list(range(5))
+    assert columns.scheduled == pytest.approx(offsets[:5])
+    assert np.isnan(columns.sent).tolist() == [False] * 2 + [True] * 3
+    found = figures(Asked("x", {}, 60.0), result, observe(columns))
+    assert found["offered_per_s"] == pytest.approx(5 / result.duration_s)
+    assert found["achieved_per_s"] == pytest.approx(2 / result.duration_s)
+    broken = [check["name"] for check in found["validity"]["checks"] if not check["ok"]]
+    assert {"carried_share", "complete"} <= set(broken)
+    assert found["success"]["n"] == 0
+    assert found["response_time_s"] is None
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
