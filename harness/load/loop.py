@@ -47,8 +47,10 @@ MANY = 32  # streams in flight from which on chunks are read together
 APART_S = 0.001  # the least time between two looks at many streams
 TOGETHER = 32  # sockets that are read one after another
 BATCHES = 64  # that are taken of the ring in one turn
+AGAIN_S = 0.1  # after a request that found no server; refusals come at once, and users would spin
 
 _OK = Failure.NONE
+_NO_SERVER = frozenset((Failure.CONNECT, Failure.RESET))
 _clock = time.perf_counter
 
 
@@ -400,14 +402,17 @@ class Loop:
         self._finished += 1
         if self._waits:
             heappush(self._free, now)
+        free = now
         if failure is not _OK:
             self._failed += 1
+            if failure in _NO_SERVER:
+                free = max(now, connection.sent + AGAIN_S)
         if reply.keep and connection.unsent is None:
             connection.index = -1
             self._pool.idle.append(connection)
         else:
             self._pool.close(connection)
-        self._pacer.freed(now)
+        self._pacer.freed(free)
 
     def _leave_out(self, index: int, scheduled: float, eligible: float, failure: Failure) -> None:
         """Record a request that is never sent."""

@@ -343,6 +343,29 @@ def test_refused() -> None:
     assert set(result.columns.status) == {0}
 
 
+@pytest.mark.parametrize("dead", ["refuses", "resets"])
+def test_users_do_not_spin_before_a_dead_server(dead: str) -> None:
+    with serve(Peer.reset) if dead == "resets" else contextlib.nullcontext(closed_port()) as port:
+        target = Target("127.0.0.1", port)
+        result = run_load(target, deck(target), ClosedLoop(2, duration_s=0.45))
+    columns, seen = result.columns, observe(result.columns)
+    assert set(failures(result)) <= {"connect", "reset"}  # a reset may come before all is open
+    assert len(columns) >= 4
+    assert (columns.scheduled[2:] - columns.scheduled[:-2] > 0.099).all()
+    assert np.median(seen.lateness) < 0.09, "the pause is no delay of the client's"
+
+
+def test_a_connection_that_broke_late_is_no_reason_to_wait() -> None:
+    def reset(peer: Peer) -> None:
+        peer.request()
+        time.sleep(0.2)
+        peer.reset()
+
+    with serve(reset) as port:
+        columns = drive(port, requests=2).columns
+    assert columns.scheduled[1] == columns.done[0]
+
+
 def test_a_reset_before_the_answer() -> None:
     def reset(peer: Peer) -> None:
         peer.request()
