@@ -74,6 +74,14 @@ def check_client(
             "sockets ran short: raise the limit with ulimit -n",
         ),
         _at_most(
+            "client_sockets",
+            float(observed.no_socket.sum()),
+            0.0,
+            "requests",
+            "this machine ran out of local ports or sockets: widen net.ipv4.ip_local_port_range, "
+            "raise the limit with ulimit -n, or lower --rate or --users",
+        ),
+        _at_most(
             "dropped",
             float(observed.counts["dropped"]),
             0.0,

@@ -50,7 +50,7 @@ BATCHES = 64  # that are taken of the ring in one turn
 AGAIN_S = 0.1  # after a request that found no server; refusals come at once, and users would spin
 
 _OK = Failure.NONE
-_NO_SERVER = frozenset((Failure.CONNECT, Failure.RESET))
+_NO_SERVER = frozenset((Failure.CONNECT, Failure.NO_SOCKET, Failure.RESET))
 _clock = time.perf_counter
 
 
@@ -292,8 +292,8 @@ class Loop:
         """Go on opening a connection."""
         try:
             ready = self._pool.advance(connection)
-        except OSError:
-            self._give_up(connection, Failure.CONNECT, _clock())
+        except OSError as error:
+            self._give_up(connection, connection.opening_failed(error), _clock())
             return
         if ready and connection.index >= 0:
             now = _clock()
@@ -371,8 +371,8 @@ class Loop:
     def _open(self, connection: Connection) -> None:
         try:
             self._pool.open(connection)
-        except OSError:
-            self._give_up(connection, Failure.CONNECT, _clock())
+        except OSError as error:
+            self._give_up(connection, connection.opening_failed(error), _clock())
 
     def _give_up(self, connection: Connection, failure: Failure, now: float) -> None:
         """Close a connection; the request that it carries, if any, has failed."""

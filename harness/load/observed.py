@@ -26,7 +26,7 @@ class Observed:
     ``issue_delay``: seconds from ``scheduled`` until sent, ``lateness`` from when the client could
     send, ``uncounted`` those of them that are no part of ``response`` (see ``Columns``); NaN where
     nothing was sent. ``waited``: for a caller to be free, sent or not. ``timed_out``: no answer in
-    time.
+    time. ``no_socket``: the client's machine had none for it.
     ``gaps``: seconds between the token-bearing chunks of answered requests, one after another; NaN
     where the client was late to read them.
     """
@@ -42,6 +42,7 @@ class Observed:
     ttft: Floats
     first_known: Flags
     timed_out: Flags
+    no_socket: Flags
     gaps: NDArray[np.float32]
 
     @property
@@ -114,6 +115,7 @@ def observe(columns: Columns, verdicts: Codes | None = None) -> Observed:
         ttft=_where(answered, columns.first_token - columns.sent),
         first_known=~columns.first_lost,
         timed_out=columns.failure == Failure.TIMEOUT,
+        no_socket=columns.failure == Failure.NO_SOCKET,
         gaps=_gaps(columns, answered),
     )
 

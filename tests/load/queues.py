@@ -38,6 +38,7 @@ def observed(arrivals: Floats, done: Floats, *, wrong: float = 0.0, seed: int = 
         ttft=np.full(n, np.nan),
         first_known=np.ones(n, bool),
         timed_out=np.zeros(n, bool),
+        no_socket=np.zeros(n, bool),
         gaps=np.zeros(0, np.float32),
     )
 

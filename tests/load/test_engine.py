@@ -1,6 +1,7 @@
 """The engine against real sockets: loops, failures, connections, bodies, interruption."""
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -460,7 +462,46 @@ def test_no_more_sockets() -> None:
             timeout=60,
             check=True,
         )
-    assert done.stdout.split() == ["connect", "none"]
+    assert done.stdout.split() == ["no_socket", "none"]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "failure"),
+    [
+        (["full"], "no_socket"),
+        (["full", "full"], "no_socket"),
+        (["full", "dead"], "no_socket"),
+        (["dead", "full"], "connect"),
+    ],
+)
+def test_no_more_local_ports(
+    monkeypatch: pytest.MonkeyPatch, addresses: list[str], failure: str
+) -> None:
+    places = {"full": ("127.0.0.2", 80), "dead": ("127.0.0.1", closed_port())}
+
+    class Socket(socket.socket):
+        def connect_ex(self, address: Any) -> int:
+            full = address == places["full"]
+            return errno.EADDRNOTAVAIL if full else super().connect_ex(address)
+
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", places[name]) for name in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
+    monkeypatch.setattr(socket, "socket", Socket)
+    result = drive(80, host="several.test", offsets=[0.0, 0.0])
+    assert failures(result) == [failure] * 2
+
+
+@pytest.mark.parametrize("name", ["EADDRNOTAVAIL", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"])
+def test_what_this_machine_lacks_is_no_failure_of_the_servers(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def lacking(*_: object) -> None:
+        raise OSError(getattr(errno, name), "none left")
+
+    monkeypatch.setattr(Connection, "open", lacking)
+    result = drive(80, users=2, requests=4)
+    assert failures(result) == ["no_socket"] * 4
+    assert (result.columns.scheduled[2:] > 0.099).all(), "nor a reason to spin"
 
 
 def test_a_host_without_address() -> None:
