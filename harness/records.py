@@ -20,6 +20,7 @@ Mode = Literal["blocking", "async", "stream"]
 ErrorType = Literal[
     "timeout",
     "connect",
+    "no_socket",
     "reset",
     "http_4xx",
     "http_5xx",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import orjson
@@ -67,15 +67,21 @@ def check_answers(
         verdict = _judge(scenarios[number], read(body))
         return places.setdefault(verdict, len(places))
 
-    kept = columns.answered & (columns.body_at >= 0)
+    kept = columns.answered
     with bodies.open("rb") as file:
         for row in np.flatnonzero(kept).tolist():
-            body = os.pread(file.fileno(), int(columns.size[row]), int(columns.body_at[row]))
+            body = read_body(file, columns, row)
             found[row] = place(int(which[row]), hashlib.sha256(body).digest())
     verdicts = list(places)
     codes = np.array([CODE[verdict.outcome] for verdict in verdicts], np.int8)
     outcome[kept] = codes[found[kept]]
     return Checked(outcome, found, verdicts)
+
+
+def read_body(file: BinaryIO, columns: Columns, row: int) -> bytes:
+    """The body of an answer from the spool file; an empty one has no place there."""
+    at = int(columns.body_at[row])
+    return b"" if at < 0 else os.pread(file.fileno(), int(columns.size[row]), at)
 
 
 def _judge(scenario: Scenario, text: str | Malformed) -> Verdict:

@@ -24,7 +24,8 @@ class Failure(IntEnum):
     TRUNCATED = 7
     PROTOCOL = 8
     DROPPED = 9  # not sent, since too many were in flight at its moment
-    CANCELLED = 10  # in flight when the run was stopped
+    CANCELLED = 10  # in flight, or due and not sent, when the run was stopped
+    NO_SOCKET = 11  # this machine had no socket or no local port for it
 
 
 NEW_CONNECTION = 1

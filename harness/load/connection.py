@@ -21,6 +21,9 @@ State = Literal["opening", "handshake", "ready"]
 Address = tuple[Any, ...]
 
 _OK = Failure.NONE
+_NO_SOCKET = frozenset(
+    (errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+)
 _FAILURES = {4: Failure.HTTP_4XX, 5: Failure.HTTP_5XX}
 
 
@@ -32,6 +35,7 @@ class Connection:
     until the answer begins. ``pieces`` is None where bodies are not kept. ``latest`` is the moment
     at which the newest bytes came, or the request went. ``framed``: what comes next may be taken by
     ``Events.take_chunks``. ``key``: where ``Spotter`` has it, -1 for nowhere.
+    ``untried``: the addresses that are left; ``unopened``: how the first one failed, if it has.
 
     ``receive(size, stamps.ROOM)`` gives what ``socket.recvmsg`` does: what has come, empty when the
     server has ended the connection, and the kernel's stamp of its last byte; ``send(data)`` how
@@ -64,6 +68,7 @@ class Connection:
         "state",
         "tls",
         "uncounted",
+        "unopened",
         "unsent",
         "untried",
         "wants",
@@ -86,6 +91,7 @@ class Connection:
         self.wants = select.EPOLLOUT
         self.address: Address = ()
         self.untried: list[Address] = []
+        self.unopened = _OK
         self.receive: Callable[[int, int], Received]
         self.send: Callable[[bytes | memoryview], int]
         self._target = target
@@ -157,6 +163,15 @@ class Connection:
         self.state = "ready"
         self.wants = select.EPOLLIN
         return True
+
+    def opening_failed(self, error: OSError) -> Failure:
+        """How opening failed. It is the first address that counts, which is the one that has worked
+        if any has: that others refuse, or have no way to them, says nothing.
+        """
+        self.unopened = self.unopened or (
+            Failure.NO_SOCKET if error.errno in _NO_SOCKET else Failure.CONNECT
+        )
+        return self.unopened
 
     def count_opening(self, now: float) -> float:
         """Leave out of the time since ``sent`` what opening took beside the kernel's own round

@@ -74,6 +74,14 @@ def check_client(
             "sockets ran short: raise the limit with ulimit -n",
         ),
         _at_most(
+            "client_sockets",
+            float(observed.no_socket.sum()),
+            0.0,
+            "requests",
+            "this machine ran out of local ports or sockets: widen net.ipv4.ip_local_port_range, "
+            "raise the limit with ulimit -n, or lower --rate or --users",
+        ),
+        _at_most(
             "dropped",
             float(observed.counts["dropped"]),
             0.0,
@@ -85,7 +93,7 @@ def check_client(
         share = achieved / offered
         ok = share >= ACHIEVED_SHARE
         name, remedy = "achieved_share", f"less load was sent than asked for: {_LESS}"
-        if np.any(observed.issue_delay > observed.lateness):
+        if observed.waited.any():
             name, remedy = "carried_share", "the users were all busy: raise --users or lower --rate"
         checks.append(Validity(name, ok, share, ACHIEVED_SHARE, "of the rate", remedy))
     remedy = "the run was interrupted: run it again"
@@ -108,7 +116,7 @@ def _sending(observed: Observed, closed: bool, limit: float, median: float) -> I
         share = float((held_up > limit).mean()) if held_up.size else None
         remedy = f"this machine stood still while requests were due: {_QUIET}"
         yield _at_most("held_up_share", share, HELD_UP_SHARE, "of the requests", remedy)
-    if closed or np.any(observed.issue_delay > observed.lateness):
+    if closed or observed.waited.any():
         answered = ~np.isnan(observed.service)
         idle = float(np.maximum(0.0, observed.lateness[answered] - IDLE_FREE_S).sum())
         whole = idle + float(observed.service[answered].sum())

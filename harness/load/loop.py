@@ -47,8 +47,10 @@ MANY = 32  # streams in flight from which on chunks are read together
 APART_S = 0.001  # the least time between two looks at many streams
 TOGETHER = 32  # sockets that are read one after another
 BATCHES = 64  # that are taken of the ring in one turn
+AGAIN_S = 0.1  # after a request that found no server; refusals come at once, and users would spin
 
 _OK = Failure.NONE
+_NO_SERVER = frozenset((Failure.CONNECT, Failure.NO_SOCKET, Failure.RESET))
 _clock = time.perf_counter
 
 
@@ -290,8 +292,8 @@ class Loop:
         """Go on opening a connection."""
         try:
             ready = self._pool.advance(connection)
-        except OSError:
-            self._give_up(connection, Failure.CONNECT, _clock())
+        except OSError as error:
+            self._give_up(connection, connection.opening_failed(error), _clock())
             return
         if ready and connection.index >= 0:
             now = _clock()
@@ -338,7 +340,7 @@ class Loop:
             index = self._issued
             self._issued = index + 1
             if full:
-                self._drop(index, scheduled)
+                self._leave_out(index, scheduled, scheduled, Failure.DROPPED)
                 continue
             eligible = max(scheduled, heappop(self._free)) if self._waits else scheduled
             self._in_flight += 1
@@ -369,8 +371,8 @@ class Loop:
     def _open(self, connection: Connection) -> None:
         try:
             self._pool.open(connection)
-        except OSError:
-            self._give_up(connection, Failure.CONNECT, _clock())
+        except OSError as error:
+            self._give_up(connection, connection.opening_failed(error), _clock())
 
     def _give_up(self, connection: Connection, failure: Failure, now: float) -> None:
         """Close a connection; the request that it carries, if any, has failed."""
@@ -400,21 +402,23 @@ class Loop:
         self._finished += 1
         if self._waits:
             heappush(self._free, now)
+        free = now
         if failure is not _OK:
             self._failed += 1
+            if failure in _NO_SERVER:
+                free = max(now, connection.sent + AGAIN_S)
         if reply.keep and connection.unsent is None:
             connection.index = -1
             self._pool.idle.append(connection)
         else:
             self._pool.close(connection)
-        self._pacer.freed(now)
+        self._pacer.freed(free)
 
-    def _drop(self, index: int, scheduled: float) -> None:
-        """Record a request that cannot be sent at its moment."""
+    def _leave_out(self, index: int, scheduled: float, eligible: float, failure: Failure) -> None:
+        """Record a request that is never sent."""
         self.recorder.add(
-            index, scheduled, scheduled, NAN, NAN, NAN, NAN, 0, -1, -1, -1, 0, Failure.DROPPED, 0,
-            None,
-        )  # fmt: skip
+            index, scheduled, eligible, NAN, NAN, NAN, NAN, 0, -1, -1, -1, 0, failure, 0, None
+        )
         self._finished += 1
         self._failed += 1
 
@@ -427,8 +431,14 @@ class Loop:
                 self._give_up(connection, Failure.TIMEOUT, now)
 
     def _cancel(self, now: float) -> None:
-        """Stop: what is in flight is recorded as cancelled."""
-        self._pacer.stop()
+        """Stop: what is in flight, or was due and not sent, is recorded as cancelled."""
+        pacer = self._pacer
+        full = self._waits and self._in_flight >= self._most  # callers are free now, not before
+        while pacer.due <= now:
+            scheduled = pacer.take()
+            self._leave_out(self._issued, scheduled, now if full else scheduled, Failure.CANCELLED)
+            self._issued += 1
+        pacer.stop()
         for connection in list(self._pool.by_fd.values()):
             if connection.index >= 0:
                 self._finish(connection, Failure.CANCELLED, now)

@@ -25,7 +25,8 @@ class Observed:
     what it was, and not only the most that it can have been.
     ``issue_delay``: seconds from ``scheduled`` until sent, ``lateness`` from when the client could
     send, ``uncounted`` those of them that are no part of ``response`` (see ``Columns``); NaN where
-    nothing was sent.
+    nothing was sent. ``waited``: for a caller to be free, sent or not. ``no_socket``: the client's
+    machine had none for it.
     ``gaps``: seconds between the token-bearing chunks of answered requests, one after another; NaN
     where the client was late to read them.
     """
@@ -35,10 +36,12 @@ class Observed:
     issue_delay: Floats
     lateness: Floats
     uncounted: Floats
+    waited: Flags
     response: Floats
     service: Floats
     ttft: Floats
     first_known: Flags
+    no_socket: Flags
     gaps: NDArray[np.float32]
 
     @property
@@ -116,10 +119,12 @@ def observe(columns: Columns, verdicts: Codes | None = None) -> Observed:
         issue_delay=columns.sent - columns.scheduled,
         lateness=columns.sent - columns.eligible,
         uncounted=columns.uncounted,
+        waited=columns.eligible > columns.scheduled,
         response=_where(answered, columns.done - columns.scheduled - columns.uncounted),
         service=_where(answered, columns.done - columns.sent),
         ttft=_where(answered, columns.first_token - columns.sent),
         first_known=~columns.first_lost,
+        no_socket=columns.failure == Failure.NO_SOCKET,
         gaps=_gaps(columns, answered),
     )
 

@@ -76,7 +76,7 @@ class OpenPacer:
         self.due = next(self._moments, NEVER)
         return moment
 
-    def freed(self, now: float) -> None:
+    def freed(self, moment: float) -> None:
         """An answer changes nothing."""
 
     def stop(self) -> None:
@@ -113,9 +113,9 @@ class ClosedPacer:
         self.due = ready[0] if ready and self._left > 0 and ready[0] < self._end else NEVER
         return moment
 
-    def freed(self, now: float) -> None:
-        """A user has the answer and will be ready again after thinking."""
-        moment = now + self._think_s
+    def freed(self, moment: float) -> None:
+        """A user who has the answer, or none, by ``moment`` will be ready after thinking."""
+        moment += self._think_s
         heappush(self._ready, moment)
         if moment < self.due and moment < self._end and self._left > 0:
             self.due = moment

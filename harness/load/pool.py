@@ -4,6 +4,7 @@ import select
 import socket
 
 from harness.errors import InputError
+from harness.load.columns import Failure
 from harness.load.connection import Address, Connection
 from harness.load.ring import make_ring
 from harness.load.spotting import Spotter
@@ -53,7 +54,7 @@ class Pool:
 
     def open(self, connection: Connection) -> None:
         """Begin to open a connection. Raises OSError when the host takes it at no address."""
-        connection.untried = list(self._addresses)
+        connection.untried, connection.unopened = list(self._addresses), Failure.NONE
         self._try_next(connection)
 
     def advance(self, connection: Connection) -> bool:
@@ -61,9 +62,10 @@ class Pool:
         wanted = connection.wants
         try:
             ready = connection.advance()
-        except OSError:
+        except OSError as error:
             if not connection.untried:
                 raise
+            connection.opening_failed(error)
             self.close(connection)
             self._try_next(connection)
             return False
@@ -127,10 +129,11 @@ class Pool:
             self.opened += 1
             try:
                 connection.open(connection.untried.pop(0), self.opened - 1)
-            except OSError:
+            except OSError as error:
                 connection.close()
                 if not connection.untried:
                     raise
+                connection.opening_failed(error)
                 continue
             self.by_fd[connection.fd] = connection
             self._poll.register(connection.fd, connection.wants)

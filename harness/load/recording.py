@@ -5,7 +5,6 @@ some thousands at a time; ``columns.npz`` holds every array as measured, the gap
 too, which the records do not.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,7 +15,7 @@ import orjson
 from numpy.typing import NDArray
 
 from harness.errors import InputError
-from harness.load.checking import Checked, Reader
+from harness.load.checking import Checked, Reader, read_body
 from harness.load.columns import Columns, Failure
 from harness.load.engine import LoadResult
 from harness.load.manifest import ARM
@@ -109,13 +108,12 @@ def _answers(played: Played, read: Reader) -> Iterator[Answer]:
     columns, bodies = played.result.columns, played.result.bodies
     assert bodies is not None, "answers are kept only when bodies are"
     repeats = repeats_of(played.which)
-    kept = columns.answered & (columns.body_at >= 0)
+    kept = columns.answered
     with bodies.open("rb") as file:
         for code in np.unique(played.observed.outcome[kept]).tolist():
             mine = kept & (played.observed.outcome == code)
             for row in np.flatnonzero(mine)[:MOST_ANSWERS].tolist():
-                size, at = int(columns.size[row]), int(columns.body_at[row])
-                body = os.pread(file.fileno(), size, at)
+                body = read_body(file, columns, row)
                 text = read(body)
                 trial = _trial(played.names[int(played.which[row])], int(repeats[row]))
                 whole = text if isinstance(text, str) else body.decode("utf-8", "replace")

@@ -46,6 +46,7 @@ _PROVIDER: dict[ErrorType, tuple[str, str]] = {
     "timeout": ("deadline", "the model did not answer in time"),
     "rate_limited": ("provider_rate_limited", "the model's server allows no more calls for now"),
     "connect": ("provider_failed", "the model's server cannot be reached"),
+    "no_socket": ("provider_failed", "there is no socket for a call of the model"),
     "reset": ("provider_failed", "the model's server broke the connection"),
     "http_4xx": ("provider_failed", "the model's server refused the call"),
     "http_5xx": ("provider_failed", "the model's server failed"),

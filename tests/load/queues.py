@@ -32,10 +32,12 @@ def observed(arrivals: Floats, done: Floats, *, wrong: float = 0.0, seed: int = 
         issue_delay=np.zeros(n),
         lateness=np.zeros(n),
         uncounted=np.zeros(n),
+        waited=np.zeros(n, bool),
         response=done - arrivals,
         service=done - arrivals,
         ttft=np.full(n, np.nan),
         first_known=np.ones(n, bool),
+        no_socket=np.zeros(n, bool),
         gaps=np.zeros(0, np.float32),
     )
 

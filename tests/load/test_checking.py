@@ -81,6 +81,19 @@ def test_null_content_is_an_empty_reply() -> None:
     assert read_completion(b'{"choices": [{"message": {"content": null}}]}') == ""
 
 
+@pytest.mark.parametrize("form", ["completion", "edit"])
+def test_an_empty_answer_is_malformed(form: Form, tmp_path: Path) -> None:
+    right = body(form, RIGHT)
+    made = columns(3, size=np.array([len(right), 0, 0]), body_at=np.array([0, -1, -1]))
+    made.failure[2] = Failure.RESET
+    spool = tmp_path / "bodies"
+    spool.write_bytes(right)
+    checked = check_answers(made, spool, SCENARIOS, np.zeros(3, np.int32), READERS[form])
+    assert checked.outcome.tolist() == [CODE["ok"], CODE["malformed"], CODE["error"]]
+    assert checked.which[2] == -1
+    assert checked.verdicts[checked.which[1]].malformed is not None
+
+
 def test_answers_are_judged_by_the_scenario_that_was_asked_for(tmp_path: Path) -> None:
     bodies = [
         body("completion", RIGHT),

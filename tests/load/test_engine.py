@@ -1,6 +1,7 @@
 """The engine against real sockets: loops, failures, connections, bodies, interruption."""
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from harness.load.glance import Glance
 from harness.load.loop import Loop
 from harness.load.observed import observe
 from harness.load.pool import Pool
+from harness.load.results import Asked, figures
 from harness.load.session import open_load
 from harness.load.target import Deck, Request, Target
 from tests.load.raw_server import (
@@ -342,6 +345,29 @@ def test_refused() -> None:
     assert set(result.columns.status) == {0}
 
 
+@pytest.mark.parametrize("dead", ["refuses", "resets"])
+def test_users_do_not_spin_before_a_dead_server(dead: str) -> None:
+    with serve(Peer.reset) if dead == "resets" else contextlib.nullcontext(closed_port()) as port:
+        target = Target("127.0.0.1", port)
+        result = run_load(target, deck(target), ClosedLoop(2, duration_s=0.45))
+    columns, seen = result.columns, observe(result.columns)
+    assert set(failures(result)) <= {"connect", "reset"}  # a reset may come before all is open
+    assert len(columns) >= 4
+    assert (columns.scheduled[2:] - columns.scheduled[:-2] > 0.099).all()
+    assert np.median(seen.lateness) < 0.09, "the pause is no delay of the client's"
+
+
+def test_a_connection_that_broke_late_is_no_reason_to_wait() -> None:
+    def reset(peer: Peer) -> None:
+        peer.request()
+        time.sleep(0.2)
+        peer.reset()
+
+    with serve(reset) as port:
+        columns = drive(port, requests=2).columns
+    assert columns.scheduled[1] == columns.done[0]
+
+
 def test_a_reset_before_the_answer() -> None:
     def reset(peer: Peer) -> None:
         peer.request()
@@ -436,7 +462,46 @@ def test_no_more_sockets() -> None:
             timeout=60,
             check=True,
         )
-    assert done.stdout.split() == ["connect", "none"]
+    assert done.stdout.split() == ["no_socket", "none"]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "failure"),
+    [
+        (["full"], "no_socket"),
+        (["full", "full"], "no_socket"),
+        (["full", "dead"], "no_socket"),
+        (["dead", "full"], "connect"),
+    ],
+)
+def test_no_more_local_ports(
+    monkeypatch: pytest.MonkeyPatch, addresses: list[str], failure: str
+) -> None:
+    places = {"full": ("127.0.0.2", 80), "dead": ("127.0.0.1", closed_port())}
+
+    class Socket(socket.socket):
+        def connect_ex(self, address: Any) -> int:
+            full = address == places["full"]
+            return errno.EADDRNOTAVAIL if full else super().connect_ex(address)
+
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", places[name]) for name in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
+    monkeypatch.setattr(socket, "socket", Socket)
+    result = drive(80, host="several.test", offsets=[0.0, 0.0])
+    assert failures(result) == [failure] * 2
+
+
+@pytest.mark.parametrize("name", ["EADDRNOTAVAIL", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"])
+def test_what_this_machine_lacks_is_no_failure_of_the_servers(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def lacking(*_: object) -> None:
+        raise OSError(getattr(errno, name), "none left")
+
+    monkeypatch.setattr(Connection, "open", lacking)
+    result = drive(80, users=2, requests=4)
+    assert failures(result) == ["no_socket"] * 4
+    assert (result.columns.scheduled[2:] > 0.099).all(), "nor a reason to spin"
 
 
 def test_a_host_without_address() -> None:
@@ -802,6 +867,34 @@ def test_stopping_keeps_what_was_measured() -> None:
     assert failures(result)[1:] == ["cancelled"]
     assert len(result.columns) == 2
     assert result.duration_s < 5
+
+
+def test_stopping_keeps_what_still_waited_for_a_caller() -> None:
+    stop = threading.Event()
+
+    def silent(peer: Peer) -> None:
+        peer.request()
+        time.sleep(0.2)
+        stop.set()
+        time.sleep(0.5)
+
+    with serve(silent) as port:
+        target = Target("127.0.0.1", port)
+        offsets = np.array([0.0, 0.0, 0.05, 0.05, 0.1, 60.0])
+        loop = OpenLoop(offsets, max_in_flight=2, waits=True, connections=2)
+        result = run_load(target, deck(target), loop, stop=stop)
+    columns = result.columns
+    assert failures(result) == ["cancelled"] * 5
+    assert columns.index.tolist() == list(range(5))
+    assert columns.scheduled == pytest.approx(offsets[:5])
+    assert np.isnan(columns.sent).tolist() == [False] * 2 + [True] * 3
+    found = figures(Asked("x", {}, 60.0), result, observe(columns))
+    assert found["offered_per_s"] == pytest.approx(5 / result.duration_s)
+    assert found["achieved_per_s"] == pytest.approx(2 / result.duration_s)
+    broken = [check["name"] for check in found["validity"]["checks"] if not check["ok"]]
+    assert {"carried_share", "complete"} <= set(broken)
+    assert found["success"]["n"] == 0
+    assert found["response_time_s"] is None
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

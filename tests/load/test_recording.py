@@ -127,19 +127,20 @@ def test_columns_keep_what_records_do_not(tmp_path: Path) -> None:
     assert block["cpu_s"] == 1.0
 
 
-def test_answers_are_kept_by_outcome(tmp_path: Path) -> None:
-    bodies = [b'{"story": "right"}', b'{"story": "wrong"}', b"<html>"]
+@pytest.mark.parametrize("last", ["<html>", ""])
+def test_answers_are_kept_by_outcome(tmp_path: Path, last: str) -> None:
+    bodies = [b'{"story": "right"}', b'{"story": "wrong"}', last.encode()]
     spool = tmp_path / "bodies"
     spool.write_bytes(b"".join(bodies))
     made = played()
-    at = np.array([0, 18, 36, -1, -1, -1, -1])
-    size = np.array([18, 18, 6, 0, 0, 0, 0])
+    at = np.array([0, 18, 36 if last else -1, -1, -1, -1, -1])
+    size = np.array([18, 18, len(last), 0, 0, 0, 0])
     kept = replace(made.result, columns=replace(made.result.columns, body_at=at, size=size))
     write_answers(tmp_path, replace(made, result=replace(kept, bodies=spool)), read_edit)
     assert [(a.trial, a.text) for a in read_answers(tmp_path)] == [
         ("a/load/0", "right"),
         ("b/load/0", "wrong"),
-        ("a/load/1", "<html>"),
+        ("a/load/1", last),
     ]
 
 

@@ -249,6 +249,7 @@ def held_up(by: "np.ndarray[tuple[int], Any]", took: float = 0.1) -> dict[str, A
         ({"client": client(gc_pauses=(0.001, 0.02))}, "gc_pause_max"),
         ({"client": client(cpu_s=9.5)}, "client_cpu_share"),
         ({"client": client(peak_in_flight=1000)}, "open_files_share"),
+        ({"failure": failures(100, no_socket=1)}, "client_sockets"),
         ({"interrupted": True}, "complete"),
     ],
 )
