@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from harness.edits import read_story
 from harness.load.asking import Form
-from harness.load.columns import Columns
+from harness.load.columns import Columns, Failure
 from harness.load.observed import CODE, Codes
 from harness.providers.sse import SSEError, SSEReader
 from harness.records import CheckResult, Malformed, Outcome
@@ -24,6 +24,8 @@ from harness.story import Story
 Reader: TypeAlias = Callable[[bytes], str | Malformed]
 """The body of a complete 2xx answer → the text of the edit, or why there is none."""
 
+UNUSABLE = "unusable_answer"
+WHY_CHARS = 200
 REMEMBERED = 10_000  # different answers whose verdict is kept, since servers repeat themselves
 
 
@@ -78,6 +80,19 @@ def check_answers(
     return Checked(outcome, found, verdicts)
 
 
+def with_unusable(columns: Columns, bodies: Path) -> Columns:
+    """The columns of our own service, whose problem ``unusable_answer`` is that a model answered
+    and its answer was no story: as in process that is an answer, and no failure of the server's.
+    """
+    refused = np.isin(columns.failure, (Failure.HTTP_5XX, Failure.PROTOCOL))
+    failure = columns.failure.copy()
+    with bodies.open("rb") as file:
+        for row in np.flatnonzero(refused).tolist():
+            if _problem(read_body(file, columns, row)) is not None:
+                failure[row] = Failure.NONE
+    return replace(columns, failure=failure)
+
+
 def read_body(file: BinaryIO, columns: Columns, row: int) -> bytes:
     """The body of an answer from the spool file; an empty one has no place there."""
     at = int(columns.body_at[row])
@@ -110,7 +125,7 @@ def read_completion_stream(body: bytes) -> str | Malformed:
 
 def read_edit(body: bytes) -> str | Malformed:
     """An answer of the service."""
-    return _text(lambda: _said(orjson.loads(body)["story"]))
+    return _problem(body) or _text(lambda: _said(orjson.loads(body)["story"]))
 
 
 def read_edit_stream(body: bytes) -> str | Malformed:
@@ -120,7 +135,23 @@ def read_edit_stream(body: bytes) -> str | Malformed:
         events = (orjson.loads(data) for data in SSEReader().feed(body))
         return _said(next(event["story"] for event in events if "story" in event))
 
-    return _text(text)
+    return _problem(body) or _text(text)
+
+
+def _problem(body: bytes) -> Malformed | None:
+    """What the service says of a model's answer that was no story, alone or as a stream's event;
+    None where it says nothing of the kind.
+    """
+    if UNUSABLE.encode() not in body:
+        return None
+    try:
+        last = body if body.startswith(b"{") else list(SSEReader().feed(body))[-1]
+        said = orjson.loads(last)
+        if said["type"] == UNUSABLE:
+            return Malformed("bad_story", str(said["detail"])[:WHY_CHARS])
+    except (ValueError, KeyError, IndexError, TypeError, SSEError):
+        pass  # a story may hold the word too
+    return None
 
 
 READERS: dict[Form, Reader] = {

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,11 +165,14 @@ def _evaluate(
     work = options.work
     which = work.deck.which(result.columns.index)
     checked = read = None
-    if result.bodies is not None and work.form is not None:
-        from harness.load.checking import READERS, check_answers
+    bodies = result.bodies
+    if bodies is not None and work.form is not None:
+        from harness.load.checking import READERS, check_answers, with_unusable
 
+        if work.form in ("edit", "edit_stream"):
+            result = replace(result, columns=with_unusable(result.columns, bodies))
         read = READERS[work.form]
-        checked = check_answers(result.columns, result.bodies, options.scenarios, which, read)
+        checked = check_answers(result.columns, bodies, options.scenarios, which, read)
     observed = observe(result.columns, None if checked is None else checked.outcome)
     streamed = work.target.stream is not None
     played = Played(result, observed, checked, work.names, which, streamed)

@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.load.asking import Form
-from harness.load.checking import READERS, check_answers, read_completion
+from harness.load.checking import (
+    READERS,
+    UNUSABLE,
+    check_answers,
+    read_completion,
+    with_unusable,
+)
 from harness.load.columns import Failure
 from harness.load.observed import CODE
 from harness.records import Malformed
@@ -92,6 +98,36 @@ def test_an_empty_answer_is_malformed(form: Form, tmp_path: Path) -> None:
     assert checked.outcome.tolist() == [CODE["ok"], CODE["malformed"], CODE["error"]]
     assert checked.which[2] == -1
     assert checked.verdicts[checked.which[1]].malformed is not None
+
+
+@pytest.mark.parametrize("form", ["edit", "edit_stream"])
+def test_the_services_word_that_an_answer_was_no_story_is_an_answer(
+    form: Form, tmp_path: Path
+) -> None:
+    said = {"detail": "the model's answer holds no valid story: it broke off", "type": UNUSABLE}
+    other = {"detail": f"never {UNUSABLE}", "type": "overloaded"}
+    whole = [orjson.dumps(said), orjson.dumps(other), body(form, RIGHT), b"", b"<html>" * 3]
+    streamed = [event({"text": "a"}, "token") + event(each, "error") for each in (said, other)]
+    story = body(form, RIGHT.replace("}", f"}} {UNUSABLE}", 1))
+    bodies = [*whole, *streamed, story, orjson.dumps(UNUSABLE), b"{" + UNUSABLE.encode()]
+    sizes = np.array([len(part) for part in bodies])
+    failed = np.full(len(bodies), Failure.HTTP_5XX, np.int8)
+    failed[2] = Failure.NONE
+    failed[5:] = Failure.PROTOCOL
+    at = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    made = columns(len(bodies), size=sizes, body_at=np.where(sizes > 0, at, -1), failure=failed)
+    spool = tmp_path / "bodies"
+    spool.write_bytes(b"".join(bodies))
+    found = with_unusable(made, spool)
+    assert np.flatnonzero(found.answered).tolist() == [0, 2, 5]
+    assert found.failure[1] == made.failure[0] == Failure.HTTP_5XX
+    places = np.zeros(len(bodies), np.int32)
+    checked = check_answers(found, spool, SCENARIOS, places, READERS[form])
+    assert checked.outcome[[0, 2, 5]].tolist() == [
+        CODE["malformed"], CODE["ok"], CODE["malformed"],
+    ]  # fmt: skip
+    why = checked.verdicts[checked.which[0]].malformed
+    assert why == Malformed("bad_story", str(said["detail"]))
 
 
 def test_answers_are_judged_by_the_scenario_that_was_asked_for(tmp_path: Path) -> None:
