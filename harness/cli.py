@@ -299,9 +299,8 @@ def _add_load(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     add(
         "--arrival",
-        default="poisson",
         metavar="A",
-        help="poisson (default), constant or gamma:CV",
+        help="of a rate: poisson (default), constant or gamma:CV",
     )
     add("--trace", metavar="F", help="open loop: the moments of a JSONL or CSV file")
     add("--duration", type=float, metavar="S", help="of sending, seconds (default: 10); of a step")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from harness.scenario import Scenario
 
 DURATION_S = 10.0
+ARRIVAL = "poisson"
 APART_S = 0.001  # users who begin together stay together where every answer takes as long
 RAMP_SHARE = 0.1  # of the load at most
 RAMP_SHOWN_S = 0.1
@@ -108,7 +109,7 @@ def _search(args: argparse.Namespace) -> "Search":
 
     return Search(
         start=None if args.rate is None else _plain_rate(args.rate),
-        arrival=args.arrival,
+        arrival=args.arrival or ARRIVAL,
         seed=args.seed,
         requests=args.requests or 1,
         seconds=args.duration or DURATION_S,
@@ -133,9 +134,10 @@ def _workload(args: argparse.Namespace) -> Load:
         loop = ClosedLoop(args.users, requests, duration, args.think, spread)
         begun = f", begun over {spread:g} s" if spread >= RAMP_SHOWN_S else ""
         return Load(loop, f"closed, {args.users} users{begun}{think}, {end}", None)
-    arrivals = Arrivals.parse(args.rate, args.arrival)
+    arrival = args.arrival or ARRIVAL
+    arrivals = Arrivals.parse(args.rate, arrival)
     offsets = arrivals.offsets(args.seed, duration=duration, requests=requests)
-    text = f"rate={args.rate}, {args.arrival}, {len(offsets)} requests"
+    text = f"rate={args.rate}, {arrival}, {len(offsets)} requests"
     window = arrivals.seconds(duration) if requests is None else None
     return open_load(offsets, text, args.max_in_flight, window, callers=args.users)
 
@@ -148,11 +150,13 @@ def _check(args: argparse.Namespace) -> None:
             raise InputError("--find-capacity needs --slo: what must hold, such as p95<8s")
         if "users" in ways or "trace" in ways:
             raise InputError("--find-capacity searches over rates: leave out --users and --trace")
-        parse_arrival(args.arrival)
+        parse_arrival(args.arrival or ARRIVAL)
     elif not ways:
         raise InputError("say how much load: --users N, --rate R or --trace FILE")
     elif "rate" in ways and "trace" in ways:
         raise InputError("say only one of --rate R and --trace FILE")
+    if args.arrival and "rate" not in ways and not args.find_capacity:
+        raise InputError("--arrival is for --rate")
     if ways != ["users"] and (args.think or args.spread is not None):
         raise InputError("--think and --spread are for --users without --rate or --trace")
     for name, least in (("users", 1), ("requests", 1), ("max_in_flight", 1), ("seed", 0)):

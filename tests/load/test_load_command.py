@@ -388,6 +388,7 @@ def test_callers_carry_a_rate(url: str, tmp_path: Path, capsys: pytest.CaptureFi
         (("--rate", "fast"), "'fast' is no rate"),
         (("--rate", 5, "--think", 1), "are for --users"),
         (("--rate", 5, "--arrival", "x"), "--arrival 'x'"),
+        (("--users", 5, "--arrival", "constant"), "--arrival is for --rate"),
         (("--rate", 5, "--duration", 0), "--duration: is 0"),
         (("--rate", 5, "--duration", "nan"), "--duration: is nan"),
         (("--rate", 5, "--seed", -1), "--seed: is -1"),
