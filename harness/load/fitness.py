@@ -106,7 +106,8 @@ def _sending(observed: Observed, closed: bool, limit: float, median: float) -> I
 
     A schedule must be kept. Those who wait for answers, users or the callers of a schedule, must
     not be idle on the client's account. One pause lets as many requests loose at once as were due
-    in it, so it must be short beside the response times; in a closed loop no more than the users.
+    in it, so where that was more than one it must be short beside the response times; in a closed
+    loop no longer than they are.
     """
     sent = ~np.isnan(observed.lateness)
     late, held_up = observed.lateness[sent], observed.uncounted[sent]
@@ -122,7 +123,10 @@ def _sending(observed: Observed, closed: bool, limit: float, median: float) -> I
         whole = idle + float(observed.service[answered].sum())
         share = (idle / whole if idle else 0.0) if late.size else None
         yield _at_most("idle_share", share, IDLE_SHARE, "of the users' time", f"{_LATE}: {_LESS}")
-    pause = float(late.max()) if late.size else None
+    over = late > limit
+    if not closed:
+        over &= np.append(over[1:], False) | np.insert(over[:-1], 0, False)
+    pause = float(late[over].max(initial=0.0)) if late.size else None
     remedy = f"the client stood still, and then sent at once what had been due: {_QUIET}"
     yield _at_most("issue_delay_max", pause, longest, "s", remedy)
 
