@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.errors import InputError
 from harness.load import capacity, curve, session
-from harness.load.arrivals import MOST_REQUESTS, Arrivals
+from harness.load.arrivals import MOST_REQUESTS, window_full
 from harness.load.curve import Point
 from harness.load.engine import ClosedLoop, run_load
 from harness.load.judging import judge, least_requests
@@ -60,7 +60,7 @@ def find(
     """
     options = replace(options, targets=with_success(options.targets))
     least = max(how.requests, least_requests(options.targets))
-    if least * LONGER > MOST_REQUESTS:
+    if least * LONGER >= MOST_REQUESTS:
         raise InputError(f"--slo: takes {least:,} requests a step to be certain; ask for less")
     _new(folder)
     looks = 0
@@ -118,10 +118,9 @@ def _step(
     seed: int,
     shown: session.Shown,
 ) -> session.Loaded:
-    arrivals = Arrivals.steady(rate, how.arrival)
-    offsets = arrivals.offsets(seed, duration=None, requests=count)
+    offsets = window_full(rate, how.arrival, seed, count)
     text = f"{count} at {rate:.4g} per second, {how.arrival}"
-    load = session.open_load(offsets, text, options.max_in_flight, None)
+    load = session.open_load(offsets, text, options.max_in_flight, count / rate)
     with session.begin(folder, text, options) as writer:
         return session.run(load, options, writer, shown, _tolerance(options.targets))
 
