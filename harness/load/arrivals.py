@@ -146,7 +146,8 @@ def window_full(rate: float, arrival: str, seed: int, requests: int) -> Floats:
     """
     arrivals = Arrivals((Stretch(rate, rate, None),), *parse_arrival(arrival))
     drawn = arrivals.offsets(seed, duration=None, requests=requests + 1)
-    return drawn[:-1] * (requests / rate / drawn[-1])
+    offsets: Floats = drawn[:-1] * (requests / rate / drawn[-1])
+    return offsets
 
 
 def parse_arrival(text: str) -> tuple[Process, float]:
