@@ -21,6 +21,7 @@ from harness.commands.load import OVER
 from harness.load import fitness
 from harness.store import read_answers, read_run
 from tests.load.test_arrivals import offsets
+from tests.test_serve import serving
 
 PROFILE = """
 {more}
@@ -183,6 +184,13 @@ def test_a_trace_is_replayed(url: str, tmp_path: Path, capsys: pytest.CaptureFix
     code, found = figures(capsys, url, *cut, out=tmp_path / "cut")
     assert (code, found["requests"]) == (0, 3)
     assert found["offered_per_s"] == pytest.approx(3 / 0.45), "a mean gap after the last"
+
+
+def test_a_route_that_streams_is_recorded_as_streamed(tmp_path: Path) -> None:
+    with serving() as (_, url):
+        args = (f"{url}/edit-scenario-stream", "--users", 1, "--requests", 2)
+        load(*args, out=tmp_path / "run")
+    assert read_run(tmp_path / "run").manifest["config"]["stream"] is True
 
 
 def test_finds_the_capacity_of_the_simulator(
