@@ -126,6 +126,17 @@ def test_a_load_compares_nothing_and_stands_in_the_contents(folder: Path, lang: 
     assert words("group.success") in answers
 
 
+@pytest.mark.parametrize(
+    ("lang", "says"), [("en", "200 requests came to an end"), ("ko", "끝난 요청은 200건")]
+)
+def test_a_load_is_drawn_by_its_requests(folder: Path, lang: Lang, says: str) -> None:
+    text = page(*summary_of(folder), lang)
+    figure = text[text.index('id="timeline"') : text.index('id="outcomes"')]
+    assert says in figure
+    assert Words(lang)("heading.timeline_load") in figure
+    assert not re.search("block|scenario|블록|시나리오", re.sub(r"<(svg|details).*", "", figure))
+
+
 @pytest.mark.parametrize("lang", LANGS)
 def test_a_run_of_one_pipeline_compares_nothing(tmp_path: Path, lang: Lang) -> None:
     whole(tmp_path / "run", arms=("async",))
