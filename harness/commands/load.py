@@ -79,7 +79,7 @@ def _load(load: Load, options: Options, folder: Path, *, as_json: bool) -> int:
     else:
         from harness.report.load import print_load
 
-        print_load(found, folder)
+        print_load(found, folder, options.command)
     if found["interrupted"]:
         return INTERRUPTED
     if not found["validity"]["valid"]:

@@ -82,7 +82,7 @@ def test_no_page_and_no_screen_shows_an_unsupported_quantile(folder: Path, lang:
     shown = [
         html.unescape(re.sub(r"<[^>]+>", " ", table)),
         html.unescape(run_markdown(summary, folder, words)),
-        "\n".join(load_lines(summary["load"], folder)),
+        "\n".join(load_lines(summary["load"], folder, "harness load", 100)),
         str(rows(summary, words)),
     ]
     for text in shown:
