@@ -109,7 +109,7 @@ def unbounded(name: str, times: Mapping[str, Any]) -> dict[str, str]:
         if n < least:
             found[point] = estimate.few(n, least)
         elif times.get("ci95", {}).get(point, ()) is None:
-            found[point] = f"effective n < {least}"
+            found[point] = f"effective n = {times['effective_n'][point]} < {least}"
     return found
 
 

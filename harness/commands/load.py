@@ -50,20 +50,21 @@ def main(args: argparse.Namespace) -> int:
     how = _search(args) if args.find_capacity else _workload(args)
     scenarios = _scenarios(args.scenarios)
     api = which_api(args.url, args.api)
+    work = prepare(
+        args.url,
+        api,
+        stream=args.stream,
+        model=args.model,
+        scenarios=scenarios,
+        seed=args.seed,
+    )
     options = Options(
-        work=prepare(
-            args.url,
-            api,
-            stream=args.stream,
-            model=args.model,
-            scenarios=scenarios,
-            seed=args.seed,
-        ),
+        work=work,
         scenarios=scenarios,
         targets=targets,
         timeout_s=args.timeout,
         max_in_flight=args.max_in_flight,
-        config=_config(args),
+        config=_config(args, streamed=work.target.stream is not None),
         command=["harness", *sys.argv[1:]],
     )
     if isinstance(how, Load):
@@ -79,7 +80,7 @@ def _load(load: Load, options: Options, folder: Path, *, as_json: bool) -> int:
     else:
         from harness.report.load import print_load
 
-        print_load(found, folder)
+        print_load(found, folder, options.command)
     if loaded.stopped:
         return INTERRUPTED
     if not found["validity"]["valid"]:
@@ -188,8 +189,10 @@ def _scenarios(paths: Sequence[str] | None) -> "Sequence[Scenario]":
     return load_scenarios(paths)
 
 
-def _config(args: argparse.Namespace) -> dict[str, Any]:
-    """The options as the manifest keeps them, under the names that every run's has."""
+def _config(args: argparse.Namespace, *, streamed: bool) -> dict[str, Any]:
+    """The options as the manifest keeps them, under the names that every run's has; a route of the
+    service may be ``streamed`` without --stream.
+    """
     return {
         "scenarios": args.scenarios or [],
         "pipelines": ["load"],
@@ -201,7 +204,7 @@ def _config(args: argparse.Namespace) -> dict[str, Any]:
         "target": None,
         "timeout": args.timeout,
         "slo": args.slo,
-        "stream": args.stream,
+        "stream": streamed,
         "max_in_flight": args.max_in_flight,
     }
 

@@ -12,7 +12,8 @@ from harness.edits import read_story
 from harness.errors import InputError
 from harness.records import TrialRecord
 from harness.report import digits
-from harness.report.publish import CAPACITY, PAGE, summary_of
+from harness.report.publish import PAGE, summary_of
+from harness.report.searched import CAPACITY
 from harness.report.words import Words
 from harness.store import MANIFEST, RECORDS, Run, read_answers, read_run
 from harness.story import Story, StoryError, parse_story

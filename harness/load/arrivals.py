@@ -63,11 +63,6 @@ class Arrivals:
             raise InputError(f"--rate {rate!r}: nothing would be sent")
         return cls(stretches, *parse_arrival(arrival))
 
-    @classmethod
-    def steady(cls, rate: float, arrival: str) -> "Arrivals":
-        """``rate`` per second for ever. Raises InputError for an unknown ``arrival``."""
-        return cls((Stretch(rate, rate, None),), *parse_arrival(arrival))
-
     def offsets(self, seed: int, *, duration: float | None, requests: int | None) -> Floats:
         """Ascending seconds from the start of the run at which a request is wanted.
 
@@ -139,6 +134,20 @@ class Arrivals:
             reached, count = float(parts[-1][-1]), count + chunk
         units = np.concatenate(parts)[:most]
         return units[: int(np.searchsorted(units, total))]
+
+
+def window_full(rate: float, arrival: str, seed: int, requests: int) -> Floats:
+    """Ascending seconds of so many requests that fall into exactly ``requests / rate`` seconds, so
+    that it is ``rate`` per second that is sent and not what a draw happens to be.
+
+    One more is drawn, and time is stretched so that it comes at the end of the window. Of Poisson
+    arrivals this is the law that they have given their number. Raises InputError for an unknown
+    ``arrival``.
+    """
+    arrivals = Arrivals((Stretch(rate, rate, None),), *parse_arrival(arrival))
+    drawn = arrivals.offsets(seed, duration=None, requests=requests + 1)
+    offsets: Floats = drawn[:-1] * (requests / rate / drawn[-1])
+    return offsets
 
 
 def parse_arrival(text: str) -> tuple[Process, float]:

@@ -12,6 +12,7 @@ from harness.load.capacity import Verdict
 from harness.load.judging import Judged, in_flight, settled
 from harness.load.observed import Observed
 from harness.stats import serial
+from harness.summary import unbounded
 
 ANSWERED = 0.95
 Interval = tuple[float, float]
@@ -21,23 +22,29 @@ Interval = tuple[float, float]
 class Point:
     """One step. Rates per second, times in seconds, intervals 95 %; None: not to be had.
 
-    ``power``: None too where the client was not fit or less than 95 % were answered, since the
-    times are then not those of the load. ``in_flight``: mean number of requests in the system while
-    load was offered; ``little``: that number over λW, see ``judging.in_flight``. Far from 1, the
-    step was too short for its queue to settle: not ``consistent``.
+    ``requests``: how many were wanted, ``answered``: of which so many were; ``unbounded``: of p50
+    and p95, what has no interval, and why. ``power``: None too where the client was not fit or less
+    than 95 % were answered, since the times are then not those of the load. ``in_flight``: mean
+    number of requests in the system while load was offered; ``little``: that number over λW, see
+    ``judging.in_flight``. Far from 1, the step was too short for its queue to settle: not
+    ``consistent``.
     """
 
     offered: float
     folder: str
+    requests: int
+    answered: int
     achieved: float
     throughput: float | None
     verdict: Verdict
     reasons: tuple[str, ...]
     success: float | None
+    success_ci: Interval | None
     p50: float | None
     p50_ci: Interval | None
     p95: float | None
     p95_ci: Interval | None
+    unbounded: Mapping[str, str]
     power: float | None
     power_ci: Interval | None
     in_flight: float | None
@@ -51,34 +58,38 @@ def point(
     """The point of one step at so many requests per second; ``figures`` as ``results.figures``
     gives them.
     """
-    times = observed.response[observed.answered]
+    times, success = figures["response_time_s"], figures["success"]
     throughput: float | None = figures["throughput_per_s"]
     common = (
         rate,
         folder,
+        figures["requests"],
+        0 if times is None else times["n"],
         figures["achieved_per_s"],
         throughput,
         judged.verdict,
         judged.reasons,
-        figures["success"]["rate"],
+        success["rate"],
+        _pair(success["ci95"]),
     )
-    if not times.size:
-        return Point(*common, *(None,) * 8, consistent=False)
-    p50, p95 = (serial.quantile(times, p) for p in (0.5, 0.95))
-    mean = serial.mean(times)
+    if times is None:
+        return Point(*common, *(None,) * 4, {}, *(None,) * 4, consistent=False)
+    why = unbounded("response_time_s", times)
+    mean = serial.mean(observed.times("response"))
     little = in_flight(observed)
     power = power_ci = None
-    whole = times.size >= ANSWERED * observed.trials.sum() and judged.verdict != "invalid"
+    whole = times["n"] >= ANSWERED * observed.trials.sum() and judged.verdict != "invalid"
     if whole and throughput is not None and mean.point:
         power = throughput / mean.point
         if mean.lo is not None and mean.hi is not None and mean.lo > 0:
             power_ci = throughput / mean.hi, throughput / mean.lo
     return Point(
         *common,
-        p50.point,
-        _pair(p50.lo, p50.hi),
-        p95.point,
-        _pair(p95.lo, p95.hi),
+        times["p50"],
+        _pair(times["ci95"]["p50"]),
+        times["p95"],
+        _pair(times["ci95"]["p95"]),
+        {name: why[name] for name in ("p50", "p95") if name in why},
         power,
         power_ci,
         None if little is None else little[0],
@@ -102,5 +113,5 @@ def knee(points: Sequence[Point]) -> Point | None:
     return best if apart else None
 
 
-def _pair(low: float | None, high: float | None) -> Interval | None:
-    return None if low is None or high is None else (low, high)
+def _pair(bounds: Sequence[float] | None) -> Interval | None:
+    return None if bounds is None else (bounds[0], bounds[1])

@@ -1,5 +1,7 @@
 """Finds the capacity of a server: loads of rising rate, each a run of its own, and their curve."""
 
+import datetime
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -7,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from harness import environment
 from harness.errors import InputError
 from harness.load import capacity, curve, session
-from harness.load.arrivals import MOST_REQUESTS, Arrivals
+from harness.load.arrivals import MOST_REQUESTS, window_full
 from harness.load.curve import Point
 from harness.load.engine import ClosedLoop, run_load
 from harness.load.judging import judge, least_requests
@@ -60,9 +63,10 @@ def find(
     """
     options = replace(options, targets=with_success(options.targets))
     least = max(how.requests, least_requests(options.targets))
-    if least * LONGER > MOST_REQUESTS:
+    if least * LONGER >= MOST_REQUESTS:
         raise InputError(f"--slo: takes {least:,} requests a step to be certain; ask for less")
     _new(folder)
+    about = _about(options)
     looks, stopped = 0, False
 
     def look(rate: float, count: int) -> tuple[capacity.Verdict, Point]:
@@ -84,7 +88,7 @@ def find(
     points: list[Point] = []
 
     def keep(*, interrupted: bool = False) -> dict[str, Any]:
-        figures = _figures(options, points, interrupted)
+        figures = _figures(options, about, points, interrupted)
         write_atomically(folder / CAPACITY, dump(figures))
         return figures
 
@@ -121,10 +125,9 @@ def _step(
     seed: int,
     shown: session.Shown,
 ) -> session.Loaded:
-    arrivals = Arrivals.steady(rate, how.arrival)
-    offsets = arrivals.offsets(seed, duration=None, requests=count)
+    offsets = window_full(rate, how.arrival, seed, count)
     text = f"{count} at {rate:.4g} per second, {how.arrival}"
-    load = session.open_load(offsets, text, options.max_in_flight, None)
+    load = session.open_load(offsets, text, options.max_in_flight, count / rate)
     return session.run(load, options, folder, shown, _tolerance(options.targets))
 
 
@@ -153,7 +156,23 @@ def _alone(options: session.Options) -> float:
     return float(np.median(times))
 
 
-def _figures(options: session.Options, points: list[Point], interrupted: bool) -> dict[str, Any]:
+def _about(options: session.Options) -> dict[str, Any]:
+    """What makes the search again: its command and options, when it began, where, and on what."""
+    about = options.work.about
+    return {
+        "command": shlex.join(options.command),
+        "config": options.config,
+        "provider": about,
+        "simulated": bool(about["simulated"]),
+        "time_scale": about.get("time_scale"),
+        "started": datetime.datetime.now().astimezone().isoformat(timespec="milliseconds"),
+        "environment": environment.describe(),
+    }
+
+
+def _figures(
+    options: session.Options, about: dict[str, Any], points: list[Point], interrupted: bool
+) -> dict[str, Any]:
     tried = [capacity.Tried(point.offered, point.verdict) for point in points]
     found = capacity.found(tried) if tried else None
     bend = curve.knee(points)
@@ -164,4 +183,5 @@ def _figures(options: session.Options, points: list[Point], interrupted: bool) -
         "knee": None if bend is None else {"offered": bend.offered, "p95": bend.p95},
         "steps": [asdict(point) for point in points],
         "interrupted": interrupted,
+        "run": about,
     }

@@ -105,7 +105,8 @@ def figures(asked: Asked, result: LoadResult, observed: Observed) -> dict[str, A
 def spread(values: Floats, *, bounded: bool = True) -> dict[str, Any] | None:
     """n, mean, numpy's linear quantiles and maximum; None when there are no values.
 
-    ``values``: (n,) in order of time. ``bounded``: with the 95 % intervals of the quantiles.
+    ``values``: (n,) in order of time. ``bounded``: with the 95 % intervals of the quantiles, and
+    how many independent values tell as much of each.
     """
     if not values.size:
         return None
@@ -117,6 +118,9 @@ def spread(values: Floats, *, bounded: bool = True) -> dict[str, Any] | None:
     if bounded:
         bounds = (serial.quantile(values, p, CONFIDENCE) for p in QUANTILES)
         found["ci95"] = {name: _ci(bound) for name, bound in zip(names, bounds, strict=True)}
+        found["effective_n"] = {
+            name: serial.independent(values <= found[name])[1] for name in names
+        }
     return found
 
 

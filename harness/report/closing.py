@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from harness.report.comparison import Summary
@@ -37,7 +38,7 @@ def reproduce(run: Recorded, summary: Summary, words: Words) -> Html:
         (words("reproduce.segments"), summary["run"]["segments"]),
         (words("reproduce.prompts"), tag("code", run.manifest["prompt_version"])),
         (words("reproduce.git"), tag("code", summary["run"]["environment"].get("git") or "—")),
-        (words("reproduce.records"), _records(run)),
+        (words("reproduce.records"), hashed(run.folder / RECORDS)),
     ]
     return tag(
         "section",
@@ -49,14 +50,13 @@ def reproduce(run: Recorded, summary: Summary, words: Words) -> Html:
     )
 
 
-def _records(run: Recorded) -> Html:
-    """The file of the records with its SHA-256, by which a reader knows it again."""
-    path = run.folder / RECORDS
+def hashed(path: Path) -> Html:
+    """A file with its SHA-256, by which a reader knows it again; a dash where it is no more."""
     if not path.exists():
         return tag("span", "—")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return tag("span", tag("code", RECORDS), " ", tag("code", f"sha256 {digest}", class_="hash"))
+    return tag("span", tag("code", path.name), " ", tag("code", f"sha256 {digest}", class_="hash"))
 
 
 def _value(value: Any) -> object:

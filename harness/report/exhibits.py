@@ -154,22 +154,29 @@ class Exhibits(Scene):
         return self.exhibit("tail", title, svg, text, missing, head, rows)
 
     def timeline(self) -> Html:
-        words, title = self.words, self.words("heading.timeline")
+        words = self.words
+        title = words("heading.timeline_load" if "load" in self.summary else "heading.timeline")
         block = representative_block(self.trials, self.arms)
         if block is None:
             missing = words("figure.timeline_none")
             return self.exhibit("timeline", title, None, "", missing, [], [])
         found = stretches(self.trials, block, self.arms)
-        axis, unit = self.timed(words("axis.since")), words("unit.s")
+        since = "axis.since_first" if "load" in self.summary else "axis.since"
+        axis, unit = self.timed(words(since)), words("unit.s")
         lengths = {
             arm: words.amount(digits.number(stretch.length, 2), unit)
             for arm, stretch in found.items()
         }
         svg = timeline_figure(found, self.names, self.looks, axis, title, lengths)
         size = max(stretch.trials for stretch in found.values())
-        text = words("figure.timeline", block=block, baseline=self.baseline, n=size)
+        text = (
+            words("figure.timeline_load", n=f"{size:,}")
+            if "load" in self.summary
+            else words("figure.timeline", block=block, baseline=self.baseline, n=size)
+        )
         if size > MOST_BARS or any(stretch.lanes > MOST_LANES for stretch in found.values()):
-            text += " " + words("figure.timeline_part", lanes=MOST_LANES, bars=MOST_BARS)
+            part = "figure.timeline_load_part" if "load" in self.summary else "figure.timeline_part"
+            text += " " + words(part, lanes=MOST_LANES, bars=MOST_BARS)
         names = ("trial", "start", "end", "returned", "outcome")
         rows = [
             [

@@ -61,7 +61,12 @@ def minute(stamp: str) -> str:
 
 def again(summary: Summary) -> str:
     """The command that makes such a run again: into a folder of its own, from the start."""
-    words = shlex.split(summary["run"]["command"])
+    return repeated(summary["run"]["command"])
+
+
+def repeated(command: str) -> str:
+    """A command without the folder that it wrote to and without going on from where it was."""
+    words = shlex.split(command)
     kept = []
     skip = False
     for word in words:

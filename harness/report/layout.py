@@ -1,13 +1,20 @@
 """Text for terminals: display width, alignment, wrapping, marks in ASCII, bold and dim."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+MAX_COLUMNS = 100
 _COLOUR = re.compile(r"\x1b\[\d*m")
 _ASCII = str.maketrans(
     {"—": "-", "–": "-", "−": "-", "×": "x", "·": "|", "±": "+/-", "≤": "<=", "∞": "inf", "…": "."}
 )
+
+
+def terminal_columns() -> int:
+    """How wide text for this terminal may be; 100 where there is none."""
+    return min(MAX_COLUMNS, shutil.get_terminal_size((MAX_COLUMNS, 24)).columns)
 
 
 def width(text: str) -> int:

@@ -1,19 +1,28 @@
 """A load run, or a search for capacity, in the terminal."""
 
+import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.plain import plain, table
 from harness.report import digits
-from harness.report.facts import is_unmeasured
+from harness.report.facts import is_unmeasured, repeated
+from harness.report.layout import Style, terminal_columns, wrap
+from harness.report.searched import Step, outcome, quantile, success, time_unit
+from harness.report.table import Cell, Group, Row
+from harness.report.textable import STACK_BELOW, Notes, lay_out
+from harness.report.words import Words
 from harness.summary import unbounded
 
 if TYPE_CHECKING:
     from harness.load.curve import Point
 
 NONE = "–"
+ARM = "load"
+ENGLISH = Words("en")
 TIMES = (
     ("response time", "response_time_s"),
     ("service time", "service_time_s"),
@@ -23,113 +32,128 @@ TIMES = (
 )
 
 
-def print_load(figures: Mapping[str, Any], folder: Path) -> None:
-    """Print the figures of one load on standard output."""
-    _print(load_lines(figures, folder))
+def print_load(figures: Mapping[str, Any], folder: Path, command: Sequence[str]) -> None:
+    """Print the figures of one load, made by ``command``, on standard output."""
+    _print(load_lines(figures, folder, shlex.join(command), terminal_columns()))
 
 
 def print_step(point: "Point") -> None:
     """Tell of one step of a search on standard error, as it ends."""
-    why = f": {'; '.join(point.reasons)}" if point.reasons else ""
-    print(f"\r{point.offered:.4g}/s {point.verdict}{why}", file=sys.stderr)
+    print(f"\r{_told(asdict(point))}", file=sys.stderr)
 
 
 def print_capacity(figures: Mapping[str, Any], folder: Path) -> None:
     """Print what a search for capacity found on standard output."""
-    _print(capacity_lines(figures, folder))
+    _print(capacity_lines(figures, folder, terminal_columns()))
 
 
-def load_lines(figures: Mapping[str, Any], folder: Path) -> Iterator[str]:
+def load_lines(
+    figures: Mapping[str, Any], folder: Path, command: str, columns: int
+) -> Iterator[str]:
     """Everything that is printed of one load, line by line."""
-    yield f"{figures['target']}: {figures['workload']['text']}"
     offered = figures["offered_per_s"]
     asked = "" if offered is None else f" of {offered:.5g} offered"
-    yield (
+    sent = (
         f"{figures['requests']:,} requests in {figures['duration_s']:.1f} s; "
         f"{figures['achieved_per_s']:.5g} sent per second{asked}; "
         f"throughput {_rate(figures['throughput_per_s'])}, "
         f"goodput {_rate(figures['goodput_per_s'])}"
     )
-    yield from _outcomes(figures)
+    head = f"{figures['target']}: {figures['workload']['text']}"
+    yield from _wrapped([head, sent, *_outcomes(figures)], columns)
     yield ""
-    yield table(list(_times(figures)), right=range(1, 7))
-    yield from _unbounded(figures)
+    yield from _table(list(_times(figures)), "load", f"n = {figures['requests']:,}", columns)
     yield ""
+    said = []
     if figures["tokens"] is not None:
         tokens = figures["tokens"]
-        yield (
+        said.append(
             f"tokens: {tokens['completion']:,} counted by the server in {tokens['n']:,} answers, "
             f"{_rate(tokens['completion_per_s'])}"
         )
-    for target in (figures["slo"] or {"targets": ()})["targets"]:
-        yield _target(target)
-    yield from _validity(figures["validity"])
+    said += map(_target, (figures["slo"] or {"targets": ()})["targets"])
+    said += _validity(figures["validity"])
     if figures["interrupted"]:
-        yield "Interrupted: what was sent until then is kept."
-    yield f"records: {folder}"
+        said.append("Interrupted: what was sent until then is kept.")
+    yield from _wrapped(said, columns)
+    yield from _foot(folder, command)
 
 
-def capacity_lines(figures: Mapping[str, Any], folder: Path) -> Iterator[str]:
+def capacity_lines(figures: Mapping[str, Any], folder: Path, columns: int) -> Iterator[str]:
     """Everything that is printed of a search, line by line."""
-    yield f"{figures['target']}: {', '.join(figures['slo'])}"
-    rows: list[Sequence[str]] = [
-        ("offered/s", "achieved/s", "p50", "p95", "95 % interval", "success", "")
-    ]
-    rows += [_step(step) for step in sorted(figures["steps"], key=lambda step: step["offered"])]
-    yield table(rows, right=range(6))
+    yield from _wrapped([f"{figures['target']}: {', '.join(figures['slo'])}"], columns)
+    steps = sorted(figures["steps"], key=lambda step: step["offered"])
+    if steps:
+        yield from _table(list(_steps(steps)), "offered/s", f"{len(steps)} steps", columns)
     yield ""
-    yield _found(figures["capacity"])
+    said = [_told(step) for step in steps if step["reasons"]]
+    said.append(f"capacity: {outcome(figures['capacity'], ENGLISH)}")
     knee = figures["knee"]
-    yield (
+    said.append(
         "knee: not shown by these intervals"
         if knee is None
         else f"knee: {knee['offered']:.4g}/s; beyond it waiting grows faster than throughput"
     )
-    unsettled = [step for step in figures["steps"] if not step["consistent"]]
+    unsettled = [step for step in steps if not step["consistent"]]
     if unsettled:
         rates = ", ".join(f"{step['offered']:.4g}" for step in unsettled)
-        yield f"not settled (Little's law is off by more than 10 %) at {rates} per second"
+        said.append(f"not settled (Little's law is off by more than 10 %) at {rates} per second")
     if figures["interrupted"]:
-        yield "Interrupted: the steps until then are kept."
+        said.append("Interrupted: the steps until then are kept.")
+    yield from _wrapped(said, columns)
+    yield from _foot(folder, figures["run"]["command"])
+
+
+def _foot(folder: Path, command: str) -> Iterator[str]:
+    """Where the records are, and what to do next."""
     yield f"records: {folder}"
+    yield f"{ENGLISH('terminal.again')} {repeated(command)}"
+    yield f"{ENGLISH('terminal.report')} harness report {shlex.quote(str(folder))}"
 
 
-def _found(capacity: Mapping[str, Any] | None) -> str:
-    if capacity is None:
-        return "capacity: no step was finished"
-    rate, above, limit = capacity["rate"], capacity["above"], capacity["limit"]
-    if rate is not None and not capacity["confirmed"]:
-        return f"capacity: not known yet; {rate:.4g}/s held once"
-    if rate is None and limit == "client":
-        return f"capacity: not to be told; even at {above:.4g}/s this client was not fit to measure"
-    if rate is None and limit == "undecided":
-        return (
-            f"capacity: not to be told; even at {above:.4g}/s the targets are not certain: "
-            "raise --duration or --requests"
+def _told(step: Step) -> str:
+    why = f": {'; '.join(step['reasons'])}" if step["reasons"] else ""
+    return f"{digits.significant(step['offered'], 4)}/s {step['verdict']}{why}"
+
+
+def _steps(steps: Sequence[Step]) -> Iterator[Group]:
+    """Each step with what decides it, its verdict in the title."""
+    factor, unit = time_unit(steps)
+    for step in steps:
+        p95 = quantile(step, "p95", factor, ENGLISH)
+        cells = (
+            ("sent/s", "", Cell(digits.significant(step["achieved"], 4))),
+            ("n", "", Cell(f"{step['requests']:,}")),
+            ("p95", unit, p95 if p95.text else Cell(f"{NONE} {p95.reason}")),
+            ("success", "%", success(step, ENGLISH)),
         )
-    if rate is None:
-        return f"capacity: none; the targets do not hold even at {above:.4g}/s"
-    if limit == "schedule":
-        return f"capacity: at least {rate:.4g}/s, the highest rate that was tried"
-    if limit == "client":
-        return (
-            f"capacity: at least {rate:.4g}/s; at {above:.4g}/s this client is the limit: "
-            "give it a free processor or a faster machine"
-        )
-    return f"capacity: {rate:.4g}/s holds with confidence, {above:.4g}/s does not"
+        rows = [Row(label, unit, {ARM: cell}) for label, unit, cell in cells]
+        title = f"{digits.significant(step['offered'], 4)} {step['verdict']}"
+        yield Group(step["folder"], title, rows)
 
 
-def _step(step: Mapping[str, Any]) -> tuple[str, ...]:
-    bounds = step["p95_ci"]
-    return (
-        f"{step['offered']:.4g}",
-        f"{step['achieved']:.4g}",
-        _seconds(step["p50"]),
-        _seconds(step["p95"]),
-        NONE if bounds is None else f"{_seconds(bounds[0])} … {_seconds(bounds[1])}",
-        _share(step["success"], None),
-        step["verdict"],
-    )
+def _table(groups: Sequence[Group], head: str, about: str, columns: int) -> Iterator[str]:
+    """A line for each group; in a narrow terminal one below the other, as those of a run."""
+    if columns < STACK_BELOW:
+        notes, style = Notes(), Style(colour=False, marks=True)
+        yield from lay_out(groups, {ARM: (head, about)}, notes, columns, style)
+        yield from _wrapped(notes.lines(), columns)
+        return
+    heads = [f"{row.label}, {row.unit}" if row.unit else row.label for row in groups[0].rows]
+    lines = [[head, *heads], *([group.title, *map(_text, group.rows)] for group in groups)]
+    yield table(lines, right=range(1, len(heads) + 1))
+    missing = {
+        f"{NONE} {row.label}: {cell.reason}"
+        for group in groups
+        for row in group.rows
+        if (cell := row.cells[ARM]).text is None
+    }
+    yield from _wrapped(sorted(missing), columns)
+
+
+def _text(row: Row) -> str:
+    cell = row.cells[ARM]
+    return NONE if cell.text is None else f"{cell.text} {cell.interval or ''}".rstrip()
 
 
 def _outcomes(figures: Mapping[str, Any]) -> Iterator[str]:
@@ -144,27 +168,17 @@ def _outcomes(figures: Mapping[str, Any]) -> Iterator[str]:
         yield "No request was answered."
 
 
-def _times(figures: Mapping[str, Any]) -> Iterator[Sequence[str]]:
-    """A row for each time; a quantile that its n cannot support is not shown."""
-    columns = ("mean", "p50", "p95", "p99", "max")
-    yield "", "n", *columns
+def _times(figures: Mapping[str, Any]) -> Iterator[Group]:
+    """Each time; a quantile that its n cannot support is not shown."""
     for name, key in TIMES:
         found = figures[key]
         if found is not None:
-            left_out = unbounded(key, found)
-            shown = (NONE if column in left_out else _seconds(found[column]) for column in columns)
-            yield name, f"{found['n']:,}", *shown
-
-
-def _unbounded(figures: Mapping[str, Any]) -> Iterator[str]:
-    """Why quantiles are not shown, each reason once."""
-    found = {
-        f"{NONE} {point}: {why}"
-        for _, key in TIMES
-        if figures[key] is not None
-        for point, why in unbounded(key, figures[key]).items()
-    }
-    yield from sorted(found)
+            why = unbounded(key, found)
+            cells = {"n": Cell(f"{found['n']:,}")}
+            for point in ("mean", "p50", "p95", "p99", "max"):
+                reason = why.get(point)
+                cells[point] = Cell(None if reason else _seconds(found[point]), reason=reason)
+            yield Group(key, name, [Row(label, "", {ARM: c}) for label, c in cells.items()])
 
 
 def _target(target: Mapping[str, Any]) -> str:
@@ -195,15 +209,20 @@ def _share(value: float | None, bounds: Sequence[float] | None) -> str:
     return f"{100 * value:.4g} %{shown}"
 
 
-def _seconds(value: float | None) -> str:
-    if value is None:
-        return NONE
+def _seconds(value: float) -> str:
     factor, unit = digits.time_unit([value])
     return f"{digits.significant(factor * value, 4)} {unit}"
 
 
 def _rate(value: float | None) -> str:
     return NONE if value is None else f"{value:.5g}/s"
+
+
+def _wrapped(texts: Iterable[str], columns: int) -> Iterator[str]:
+    """Each text in lines of at most ``columns``."""
+    for text in texts:
+        margin = " " * (len(text) - len(text.lstrip()))
+        yield from wrap(text, columns, f"{margin}  ", first=margin)
 
 
 def _print(lines: Iterator[str]) -> None:

@@ -41,17 +41,20 @@ def header(summary: Summary, words: Words) -> Html:
         words("meta.workload", workload=workload(config["workload"], words)),
     ]
     made = run["started"] and words("meta.made", when=minute(run["started"]))
-    label = simulated_label(summary, words)
     return tag(
         "header",
         tag("p", words("page.title"), " · ", made, class_="eyebrow") if made else None,
         tag("h1", " · ".join(arms)),
         tag("ul", *(tag("li", fact) for fact in facts if fact), class_="facts"),
-        label and _simulated(summary, label, words),
+        simulated(summary, words),
     )
 
 
-def _simulated(summary: Summary, label: str, words: Words) -> Html:
+def simulated(summary: Summary, words: Words) -> Html | None:
+    """That the times are those of a simulated model, and of which; None for a real one."""
+    label = simulated_label(summary, words)
+    if label is None:
+        return None
     run = summary["run"]
     profile = (run["provider"] or {}).get("profile") or run["config"]["provider"]
     text = words("meta.simulated", profile=profile)

@@ -8,6 +8,7 @@ import orjson
 
 from harness.comparing import Result, compare_runs
 from harness.report.comparing.markdown import markdown
+from harness.report.searched import CAPACITY
 from harness.report.words import Words, language
 from harness.store import MANIFEST, dump, read_manifest, write_atomically
 from harness.summary import summarise
@@ -15,7 +16,6 @@ from harness.trials import Recorded, read_columns
 
 SUMMARY = "summary.json"
 PAGE = "index.html"
-CAPACITY = "capacity.json"  # as ``harness load`` writes it
 
 
 Format = Literal["html", "md", "ipynb"]

@@ -3,7 +3,6 @@
 import json
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,11 +20,9 @@ from harness.report.facts import (
     unheld,
     workload,
 )
-from harness.report.layout import Style, wrap
+from harness.report.layout import Style, terminal_columns, wrap
 from harness.report.textable import Notes, lay_out
 from harness.report.words import Lang, Words
-
-MAX_COLUMNS = 100
 
 
 def print_summary(
@@ -43,9 +40,8 @@ def print_summary(
         return
     terminal = sys.stdout.isatty()
     colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    columns = shutil.get_terminal_size((MAX_COLUMNS, 24)).columns
     style = Style(colour=colour, marks=terminal)
-    for line in lines(summary, folder, Words(lang), min(MAX_COLUMNS, columns), style):
+    for line in lines(summary, folder, Words(lang), terminal_columns(), style):
         print(line.encode(encoding, "backslashreplace").decode(encoding))
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from harness.errors import InputError
-from harness.load.arrivals import MOST_REQUESTS, Arrivals, Floats
+from harness.load.arrivals import MOST_REQUESTS, Arrivals, Floats, window_full
 
 
 def offsets(
@@ -59,6 +60,31 @@ def test_bursts_send_no_more_than_the_rate_from_the_first_second_on(cv: float) -
         counts = np.array([(one < until).sum() for one in found])
         spread = counts.std() / np.sqrt(counts.size)
         assert counts.mean() == pytest.approx(10 * until, abs=4 * spread + 0.02)
+
+
+def test_a_full_window_holds_exactly_the_rate() -> None:
+    for arrival in ("constant", "poisson", "gamma:3"):
+        for seed in range(50):
+            found = window_full(421.5, arrival, seed, 843)
+            assert len(found) == 843
+            assert found[0] >= 0
+            assert found[-1] <= 843 / 421.5
+            assert (np.diff(found) >= 0).all()
+    assert window_full(4, "constant", 0, 4).tolist() == [0, 0.25, 0.5, 0.75]
+
+
+@pytest.mark.parametrize(
+    ("arrival", "cv"), [("poisson", 1.0), ("gamma:0.5", 0.5), ("gamma:2", 2.0)]
+)
+def test_a_full_window_keeps_the_spread_asked_for(arrival: str, cv: float) -> None:
+    gaps = np.diff(window_full(200, arrival, 1, 100_000))
+    assert gaps.mean() == pytest.approx(1 / 200, rel=0.001)
+    assert gaps.std() / gaps.mean() == pytest.approx(cv, rel=0.03)
+
+
+def test_poisson_arrivals_lie_anywhere_in_a_full_window() -> None:
+    found = np.concatenate([window_full(10, "poisson", seed, 20) for seed in range(500)])
+    assert stats.kstest(found / 2, "uniform").pvalue > 0.01
 
 
 def test_a_ramp_has_the_rate_of_its_moment() -> None:

@@ -1,5 +1,6 @@
 """The curve of a search: Little's law where a step settled, the knee where intervals show it."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -7,23 +8,27 @@ import pytest
 
 from harness.load.curve import Point, knee, point
 from harness.load.judging import Judged
-from harness.load.observed import CODE
+from harness.load.observed import CODE, Observed
+from harness.load.results import spread
 from tests.load.queues import observed, queue
 
 HOLDS = Judged("holds", (), ())
-FIGURES: dict[str, Any] = {
-    "achieved_per_s": 10.0,
-    "throughput_per_s": 10.0,
-    "success": {"rate": 1.0},
-}
+
+
+def figures(seen: Observed, throughput: float = 10.0) -> dict[str, Any]:
+    return {
+        "requests": seen.scheduled.size,
+        "achieved_per_s": 10.0,
+        "throughput_per_s": throughput,
+        "success": {"rate": 1.0, "ci95": [0.9, 1.0]},
+        "response_time_s": spread(seen.times("response")),
+    }
 
 
 def at(rate: float, requests: int, server: Any, seed: int = 1, judged: Judged = HOLDS) -> Point:
     seen = server(rate, requests, seed)
-    figures = FIGURES | {
-        "throughput_per_s": requests / float((seen.scheduled + seen.response).max())
-    }
-    return point(rate, "step", figures, judged, seen)
+    throughput = requests / float((seen.scheduled + seen.response).max())
+    return point(rate, "step", figures(seen, throughput), judged, seen)
 
 
 def test_littles_law_holds_where_a_step_settles_and_not_where_it_does_not() -> None:
@@ -52,7 +57,15 @@ def test_what_the_client_could_not_time_or_few_were_answered_in_is_no_knee() -> 
     refused = np.arange(4000) % 10 == 0
     seen.outcome[refused] = CODE["error"]
     seen.response[refused] = np.nan
-    assert point(110, "step", FIGURES, HOLDS, seen).power is None
+    assert point(110, "step", figures(seen), HOLDS, seen).power is None
+
+
+def test_a_quantile_without_an_interval_says_why() -> None:
+    few = at(10, 60, queue(8, lambda rng, n: rng.exponential(0.05, n)))
+    assert few.unbounded == {"p95": "n = 60 < 72"}
+    crowd = at(60, 600, queue(4, lambda rng, n: rng.exponential(0.1, n)))
+    assert (crowd.requests, crowd.answered, crowd.p95_ci) == (600, 600, None)
+    assert re.fullmatch(r"effective n = \d+ < 72", crowd.unbounded["p95"])
 
 
 def test_the_knee_lies_where_power_is_highest() -> None:
@@ -76,8 +89,8 @@ def test_no_knee_where_intervals_do_not_show_one() -> None:
 def test_a_step_without_an_answer_has_no_times() -> None:
     nothing = observed(np.arange(5.0), np.full(5, np.nan))
     nothing.outcome[:] = CODE["error"]
-    figures = FIGURES | {"throughput_per_s": 0.0, "success": {"rate": 0.0}}
-    found = point(1, "step", figures, Judged("misses", (), ("why",)), nothing)
+    found = point(1, "step", figures(nothing, 0.0), Judged("misses", (), ("why",)), nothing)
+    assert (found.requests, found.answered) == (5, 0)
     assert found.p50 is found.p95 is found.power is found.little is None
     assert not found.consistent
     assert knee([found, found, found]) is None

@@ -190,6 +190,13 @@ def test_a_trace_is_replayed(url: str, tmp_path: Path, capsys: pytest.CaptureFix
     assert found["offered_per_s"] == pytest.approx(3 / 0.45), "a mean gap after the last"
 
 
+def test_a_route_that_streams_is_recorded_as_streamed(tmp_path: Path) -> None:
+    with serving() as (_, url):
+        args = (f"{url}/edit-scenario-stream", "--users", 1, "--requests", 2)
+        load(*args, out=tmp_path / "run")
+    assert read_run(tmp_path / "run").manifest["config"]["stream"] is True
+
+
 def test_finds_the_capacity_of_the_simulator(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -206,6 +213,10 @@ def test_finds_the_capacity_of_the_simulator(
     for step in found["steps"]:
         assert read_run(tmp_path / "run" / step["folder"]).records
     assert json.loads((tmp_path / "run" / "capacity.json").read_bytes()) == found
+    assert found["run"]["config"]["seed"] == 0
+    for step in found["steps"]:
+        if step["verdict"] != "invalid":
+            assert step["achieved"] == pytest.approx(step["offered"], rel=0.01)
 
 
 def test_a_search_that_is_stopped_before_its_first_step(tmp_path: Path) -> None:
@@ -221,7 +232,7 @@ def test_a_search_that_is_stopped_before_its_first_step(tmp_path: Path) -> None:
             os.kill(child.pid, signal.SIGINT)
             printed, _ = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert "no step was finished" in printed
+    assert "No step was finished" in printed
     found = json.loads((out / "capacity.json").read_bytes())
     assert (found["interrupted"], found["steps"], found["capacity"]) == (True, [], None)
 

@@ -53,6 +53,17 @@ def test_quantiles_are_numpys_and_from_the_scheduled_moment() -> None:
     assert found["itl_s"] is None
 
 
+def test_requests_that_fare_alike_are_of_fewer_independent_ones() -> None:
+    rng = np.random.default_rng(1)
+    alike = spread(np.repeat(rng.exponential(1, 30), 20))
+    apart = spread(rng.exponential(1, 600))
+    assert alike is not None
+    assert apart is not None
+    assert alike["effective_n"]["p95"] < 72
+    assert alike["ci95"]["p95"] is None
+    assert apart["effective_n"]["p95"] > 300
+
+
 def test_failures_are_counted_by_type_and_never_timed() -> None:
     failed = failures(100, timeout=3, http_5xx=2, connect=1, dropped=4, cancelled=5)
     done = np.arange(100.0) + np.where(failed == 0, 0.1, 300.0)

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.report.html import page
-from harness.report.publish import CAPACITY, PAGE, publish, report, summary_of
+from harness.report.publish import PAGE, publish, report, summary_of
+from harness.report.searched import CAPACITY
 from harness.validity import LOAD
 from tests.report.build import trial, whole, write
 from tests.report.golden import DATA

@@ -6,7 +6,7 @@ import pytest
 from harness.report.figures.canvas import looks, shorten
 from harness.report.figures.effect import ratio_ticks
 from harness.report.figures.tail import tail_curve
-from harness.report.figures.timeline import representative_block, stretches
+from harness.report.figures.timeline import MOST_BARS, representative_block, stretches
 from tests.report.build import trial
 
 
@@ -50,6 +50,16 @@ def test_lanes_and_barriers() -> None:
     assert [bar.lane for bar in stretch.bars] == [0, 1, 0]
     assert stretch.barriers == pytest.approx([0.15])
     assert stretch.length == pytest.approx(0.26)
+
+
+def test_a_timeline_ends_with_what_is_drawn() -> None:
+    records = [trial("load", 0, start=0.1 * i, took=0.05) for i in range(MOST_BARS + 60)]
+    whole = stretches(records[:MOST_BARS], 1, ["load"])["load"]
+    assert whole.drawn_until == whole.length
+    part = stretches(records, 1, ["load"])["load"]
+    assert (part.trials, len(part.drawn)) == (MOST_BARS + 60, MOST_BARS)
+    assert part.drawn_lanes == 1
+    assert part.drawn_until == pytest.approx(0.1 * (MOST_BARS - 1) + 0.05)
 
 
 def test_the_block_that_is_shown_is_whole_and_in_the_middle() -> None:

@@ -25,7 +25,7 @@ from tests.report.build import whole
 from tests.report.pages import load_run
 
 AT_THE_END = ("figures", "failures", "environment", "reproduce")
-ALIKE = "effective n < 72"
+ALIKE = "effective n = 42 < 72"
 
 
 @pytest.fixture
@@ -39,6 +39,7 @@ def alike(folder: Path) -> None:
     """Make the requests so much alike that p95 has no interval, as in a long queue."""
     load = json.loads((folder / LOAD).read_text("utf-8"))
     load["response_time_s"]["ci95"]["p95"] = None
+    load["response_time_s"]["effective_n"]["p95"] = 42
     (folder / LOAD).write_text(json.dumps(load), "utf-8")
 
 
@@ -57,8 +58,12 @@ def test_what_both_know_is_the_loads_own(folder: Path) -> None:
 
 def test_a_quantile_stands_where_its_n_supports_it() -> None:
     bounds: dict[str, Any] = {"p50": [1, 2], "p95": None, "p99": None}
+    counts = {"p50": 300, "p95": 42, "p99": 40}
     few = "n = 348 < 368"
-    assert unbounded("ttft_s", {"n": 348, "ci95": bounds}) == {"p95": ALIKE, "p99": few}
+    assert unbounded("ttft_s", {"n": 348, "ci95": bounds, "effective_n": counts}) == {
+        "p95": ALIKE,
+        "p99": few,
+    }
     assert unbounded("itl_s", {"n": 348}) == {"p99": few}
     assert set(unbounded("itl_s", {"n": 5})) == {"p50", "p95", "p99"}
     assert unbounded("ttft_s", {"n": 368, "ci95": {name: [1, 2] for name in bounds}}) == {}
@@ -77,7 +82,7 @@ def test_no_page_and_no_screen_shows_an_unsupported_quantile(folder: Path, lang:
     shown = [
         html.unescape(re.sub(r"<[^>]+>", " ", table)),
         html.unescape(run_markdown(summary, folder, words)),
-        "\n".join(load_lines(summary["load"], folder)),
+        "\n".join(load_lines(summary["load"], folder, "harness load", 100)),
         str(rows(summary, words)),
     ]
     for text in shown:
@@ -119,6 +124,17 @@ def test_a_load_compares_nothing_and_stands_in_the_contents(folder: Path, lang: 
     assert words("label.baseline") not in answers
     assert "response_time_s" not in answers, "the load's own section has the times"
     assert words("group.success") in answers
+
+
+@pytest.mark.parametrize(
+    ("lang", "says"), [("en", "200 requests came to an end"), ("ko", "끝난 요청은 200건")]
+)
+def test_a_load_is_drawn_by_its_requests(folder: Path, lang: Lang, says: str) -> None:
+    text = page(*summary_of(folder), lang)
+    figure = text[text.index('id="timeline"') : text.index('id="outcomes"')]
+    assert says in figure
+    assert Words(lang)("heading.timeline_load") in figure
+    assert not re.search("block|scenario|블록|시나리오", re.sub(r"<(svg|details).*", "", figure))
 
 
 @pytest.mark.parametrize("lang", LANGS)

@@ -1,5 +1,6 @@
 """The load figure: response time against the offered rate, and what was achieved beside it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,10 +38,11 @@ def load_curve_figure(
 ) -> Html | None:
     """``steps`` as ``capacity.json`` has them; ``factor``: seconds to the unit of the axis.
     ``target``: seconds that p95 is to stay below; ``knee``: its offered rate, only where shown.
-    None without an answered step.
+    A quantile without an interval is not drawn; None where there is no other.
     """
     known = sorted(
-        (step for step in steps if step["p50"] is not None), key=lambda step: step["offered"]
+        (step for step in steps if any(step[f"{name}_ci"] for name, *_ in _SIDES)),
+        key=lambda step: step["offered"],
     )
     if not known:
         return None
@@ -90,7 +92,8 @@ def _latency(
         factor * value
         for step in steps
         for name, *_ in _SIDES
-        for value in (step[name], *(step[f"{name}_ci"] or ()))
+        if step[f"{name}_ci"] is not None
+        for value in (step[name], *step[f"{name}_ci"])
     ]
     _log(axes, "x", rates, 4 if canvas.narrow else 6)
     _log(axes, "y", [*values, *([] if target is None else [factor * target])], 6)
@@ -101,7 +104,7 @@ def _latency(
                 axes.plot([step["offered"]] * 2, ends, color=colour(token), linewidth=1.6)
         axes.plot(
             rates,
-            [factor * step[name] for step in steps],
+            [math.nan if step[f"{name}_ci"] is None else factor * step[name] for step in steps],
             linestyle=dash,
             marker=marker,
             markersize=5,

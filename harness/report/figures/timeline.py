@@ -45,6 +45,23 @@ class Stretch:
     trials: int
     length: float
 
+    @property
+    def drawn(self) -> Sequence[Bar]:
+        """The first bars, as many as are drawn."""
+        return [bar for bar in self.bars[:MOST_BARS] if bar.lane < MOST_LANES]
+
+    @property
+    def drawn_lanes(self) -> int:
+        """The lanes that the drawn bars take."""
+        return max((bar.lane + 1 for bar in self.drawn), default=0)
+
+    @property
+    def drawn_until(self) -> float:
+        """Seconds until the figure ends: the last of all, or of those drawn if there are more."""
+        if self.trials <= MOST_BARS:
+            return self.length
+        return max(bar.back for bar in self.drawn)
+
 
 def representative_block(records: Records, arms: Sequence[str]) -> int | None:
     """The block whose baseline took the median time, of those that every arm answered whole;
@@ -110,7 +127,7 @@ def timeline_figure(
     lengths: Mapping[str, str],
 ) -> Html:
     """A panel per arm on one axis of seconds. ``lengths``: how long each arm took, as text."""
-    lanes = {arm: min(stretch.lanes, MOST_LANES) for arm, stretch in found.items()}
+    lanes = {arm: stretch.drawn_lanes for arm, stretch in found.items()}
 
     def height(narrow: bool) -> float:
         return sum(_LANE * n + _GAP + _HEAD for n in lanes.values()) + _AXIS
@@ -118,7 +135,8 @@ def timeline_figure(
     def paint(canvas: Canvas) -> None:
         left, right = 12, canvas.width - (54 if canvas.narrow else 72)
         axes = canvas.axes(left, 0, right, canvas.height - _AXIS)
-        axes.set_xlim(0, max(stretch.length for stretch in found.values()) * 1.005)
+        until = max(stretch.drawn_until for stretch in found.values())
+        axes.set_xlim(0, until * 1.005)
         axes.set_ylim(canvas.height - _AXIS, 0)
         axes.xaxis.set_major_locator(MaxNLocator(4 if canvas.narrow else 8, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_locator(NullLocator())
@@ -129,14 +147,16 @@ def timeline_figure(
             canvas.write(0, y + 13, shorten(names[arm], 30), bold=True)
             y += _HEAD
             bottom = y + _LANE * lanes[arm]
-            for bar in stretch.bars[:MOST_BARS]:
-                if bar.lane < lanes[arm]:
-                    _bar(axes, bar, y + _LANE * bar.lane, look)
+            for bar in stretch.drawn:
+                _bar(axes, bar, y + _LANE * bar.lane, look)
             for barrier in stretch.barriers:
-                axes.plot([barrier] * 2, [y - 1, bottom], color=colour("ink"), linewidth=1.4)
-            axes.plot([stretch.length] * 2, [y - 3, bottom + 2], color=look.colour, linewidth=1.4)
-            at, _ = axes.transData.transform((stretch.length, 0))
-            canvas.write(float(at) + 6, (y + bottom) / 2, lengths[arm], size=SMALL)
+                if barrier <= until:
+                    axes.plot([barrier] * 2, [y - 1, bottom], color=colour("ink"), linewidth=1.4)
+            end = stretch.length
+            if end <= until:
+                axes.plot([end] * 2, [y - 3, bottom + 2], color=look.colour, linewidth=1.4)
+                at, _ = axes.transData.transform((end, 0))
+                canvas.write(float(at) + 6, (y + bottom) / 2, lengths[arm], size=SMALL)
             y = bottom + _GAP
 
     return drawn("timeline", label, height, paint)
