@@ -95,8 +95,9 @@ def check_text(check: Mapping[str, Any], words: Words) -> tuple[str, str, str, s
 
 
 def remedy(summary: Summary, check: Mapping[str, Any], words: Words) -> str:
-    """What to do about a broken check; the checks of a load have remedies of their own."""
-    name = f"load_{check['name']}" if "load" in summary else check["name"]
+    """What to do about a broken check; those that nobody can go on with have their own remedies."""
+    own = "load" in summary or check["unit"] == "run"
+    name = f"load_{check['name']}" if own else check["name"]
     return words.remedy(name, check["remedy"])
 
 
