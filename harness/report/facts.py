@@ -45,7 +45,7 @@ def workload(text: str, words: Words) -> str:
 def caption(summary: Summary, words: Words) -> str:
     """How the table of figures is to be read; of one pipeline nothing is compared."""
     parts = [words("table.interval_mark")]
-    if len(summary["pipelines"]) > 1:
+    if summary["comparisons"]:
         parts.append(words("table.change_mark", baseline=summary["run"]["baseline"]))
     return " ".join([*parts, words("table.missing_mark")])
 
@@ -60,17 +60,16 @@ def minute(stamp: str) -> str:
 
 
 def again(summary: Summary) -> str:
-    """The command that makes such a run again: into a folder of its own, from the start."""
+    """The command that makes such a run again: into a folder of its own, from the start. Locust
+    records only where it is told to.
+    """
     words = shlex.split(summary["run"]["command"])
     kept = []
-    skip = False
-    for word in words:
-        if skip:
-            skip = False
-        elif word == "--out":
-            skip = True
-        elif word != "--resume" and not word.startswith("--out="):
-            kept.append(word)
+    for last, word in zip(["", *words], words, strict=False):
+        if last == "--out" or word in ("--out", "--resume") or word.startswith("--out="):
+            continue
+        new = last == "--harness-out" or word.startswith("--harness-out=")
+        kept.append(f"{word.rstrip('/')}-again" if new else word)
     return shlex.join(kept)
 
 
