@@ -52,7 +52,8 @@ def _prepare(environment: Environment, **_: Any) -> None:
     options.scenarios = options.scenarios or [str(shipped_dir() / "full")]
     try:
         scenarios = load_scenarios(options.scenarios)
-        if options.headless and not options.worker:  # a worker is told by its master
+        # Sooner than at the start of the test, unless workers wait for a master to tell them.
+        if options.headless and not (options.worker or options.master):
             find_hosts(environment)
     except InputError as error:
         swallowed = {kind.__name__ for kind in environment.user_classes} & {*options.scenarios}

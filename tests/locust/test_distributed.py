@@ -74,6 +74,16 @@ def test_a_master_and_its_worker(tmp_path: Path, url: str, killed: bool) -> None
     assert ("complete" in broken) == killed
 
 
+def test_no_address_of_a_service_ends_all_processes(tmp_path: Path) -> None:
+    out, port = tmp_path / "run", str(free_port())
+    ports = ("--master-port", port, "--master-bind-port", port)
+    done = locust("127.0.0.1:9", "--processes", "2", *ports, "-t", "1s", "--harness-out", str(out))
+    assert done.returncode == 2
+    assert done.stderr.count("write -H http://HOST:PORT") == 1
+    assert "Traceback" not in done.stderr
+    assert not out.exists()
+
+
 def test_a_killed_master_s_workers_are_waited_for(
     tmp_path: Path, url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
