@@ -1,7 +1,7 @@
 """Users of the edit service, one kind for every route that edits.
 
     harness serve --port 8000 --provider sim:report-2025 --time-scale 0.02
-    locust -H http://127.0.0.1:8000 --headless -u 20 -t 1m --harness-out reports/locust
+    locust -H http://127.0.0.1:8000 --headless -u 20 -r 20 -t 1m --harness-out reports/locust
     locust -H http://127.0.0.1:8000 Stream            (the web UI, users of one kind)
 
 A wrong edit is a failure, under the name of the check that it failed. See docs/load-locust.md.

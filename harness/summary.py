@@ -33,10 +33,13 @@ def summarise(run: Run | Recorded) -> dict[str, Any]:
     manifest, trials = recorded.manifest, recorded.trials
     target = _target(manifest)
     arms: list[str] = manifest["arms"]
+    # Locust's users of several routes run at the same time, so that none of their trials are pairs.
+    candidates = [] if manifest.get("kind") == "locust" else arms[1:]
     checks = validity.checks_of(recorded)
     summary = {
         "schema": manifest["schema"],
         "run": {
+            "kind": manifest.get("kind", "run"),
             "status": manifest["status"],
             "command": manifest["command"],
             "config": manifest["config"],
@@ -55,7 +58,7 @@ def summarise(run: Run | Recorded) -> dict[str, Any]:
         "pipelines": {arm: _pipeline(recorded, arm, target) for arm in arms},
         "client_error_s": _spread(validity.client_errors(trials)),
         "comparisons": _with_holm(
-            [row for arm in arms[1:] for row in _compare(trials, arms[0], arm, target)]
+            [row for arm in candidates for row in _compare(trials, arms[0], arm, target)]
         ),
         "validity": {
             "valid": all(check.ok for check in checks),

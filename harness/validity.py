@@ -48,13 +48,18 @@ def client_errors(records: Records) -> list[float]:
 
 
 def checks_of(run: Recorded) -> list[Validity]:
-    """The checks of a recorded run; a load run has its own, made when it was over."""
+    """The checks of a recorded run; a load has its own, made when it was over."""
     load = run.folder / LOAD
     if load.exists():
         return [
             Validity(**check) for check in orjson.loads(load.read_bytes())["validity"]["checks"]
         ]
-    return check_run(run.trials, run.blocks, planned=run.manifest["planned_trials"])
+    checks = check_run(run.trials, run.blocks, planned=run.manifest["planned_trials"])
+    if run.manifest.get("kind") == "locust":  # it plans no trials, but how long to go on
+        whole = run.manifest["status"] == "complete"
+        remedy = "the run was interrupted: run it again"
+        checks.append(Validity("complete", whole, float(whole), 1.0, "run", remedy))
+    return checks
 
 
 def check_run(

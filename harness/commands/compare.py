@@ -7,6 +7,7 @@ from pathlib import Path
 from harness.comparing import Outcome, compare_runs, parse_gates, parse_pairs
 from harness.errors import InputError
 from harness.exit_codes import INCONCLUSIVE, OK, REFUTED
+from harness.locust_support.merging import gather
 from harness.report.comparing.data import as_data
 from harness.report.comparing.junit import junit
 from harness.report.comparing.markdown import markdown
@@ -23,9 +24,11 @@ def main(args: argparse.Namespace) -> int:
     pairs = None if args.pipelines is None else parse_pairs(args.pipelines)
     if args.junit and not gates:
         raise InputError("--junit: there is nothing to test without --gate")
-    result = compare_runs(
-        read_columns(Path(args.run_a)), read_columns(Path(args.run_b)), gates, pairs
-    )
+    folders = [Path(args.run_a), Path(args.run_b)]
+    for folder in folders:
+        gather(folder)
+    old, new = map(read_columns, folders)
+    result = compare_runs(old, new, gates, pairs)
     code = EXIT[result.outcome]
     if args.markdown:
         _write("--markdown", Path(args.markdown), markdown(result).encode())

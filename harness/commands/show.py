@@ -12,6 +12,7 @@ from typing import Any
 from harness.edits import read_story
 from harness.errors import InputError
 from harness.exit_codes import OK
+from harness.locust_support.merging import gather
 from harness.plain import indented, plain, table
 from harness.records import Answer, TrialRecord, to_dict
 from harness.report.listing import NONE, Listing, chosen, failure, lines, listing, seconds
@@ -23,6 +24,7 @@ from harness.story import Change, Story, diff, same_shape
 def main(args: argparse.Namespace) -> int:
     """Show the trials of a run, or one of them with everything that is known of it."""
     folder = Path(args.run)
+    gather(folder)
     manifest = read_manifest(folder)
     if args.trial is None:
         every = args.all or args.json

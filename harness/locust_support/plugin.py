@@ -11,6 +11,7 @@ from locust.event import Events
 from harness.errors import InputError
 from harness.exit_codes import WRONG_INPUT
 from harness.locust_support.curves import CURVES
+from harness.locust_support.hosts import find_hosts
 from harness.locust_support.recording import Recording
 from harness.locust_support.shapes import Shape
 from harness.locust_support.users import Deck, Editor
@@ -48,10 +49,16 @@ def _add_options(parser: LocustArgumentParser, **_: Any) -> None:
 def _prepare(environment: Environment, **_: Any) -> None:
     options = environment.parsed_options
     assert options is not None
+    options.scenarios = options.scenarios or [str(shipped_dir() / "full")]
     try:
-        scenarios = load_scenarios(options.scenarios or [shipped_dir() / "full"])
+        scenarios = load_scenarios(options.scenarios)
+        # Sooner than at the start of the test, unless workers wait for a master to tell them.
+        if options.headless and not (options.worker or options.master):
+            find_hosts(environment)
     except InputError as error:
-        print(f"locust: {error}", file=sys.stderr)
+        swallowed = {kind.__name__ for kind in environment.user_classes} & {*options.scenarios}
+        hint = "; user kinds go before --scenarios" if swallowed else ""
+        print(f"locust: {error}{hint}", file=sys.stderr)
         sys.exit(WRONG_INPUT)
     Editor.deck = Deck(scenarios)
     if options.shape:

@@ -33,7 +33,7 @@ def reproduce(run: Recorded, summary: Summary, words: Words) -> Html:
     """The command, the seed, and what identifies the records."""
     status = run.manifest["status"]
     pairs = [
-        (words("reproduce.seed"), summary["run"]["config"]["seed"]),
+        (words("reproduce.seed"), _value(summary["run"]["config"]["seed"])),
         (words("reproduce.status"), words.known(f"reproduce.{status}", status)),
         (words("reproduce.segments"), summary["run"]["segments"]),
         (words("reproduce.prompts"), tag("code", run.manifest["prompt_version"])),

@@ -33,7 +33,7 @@ def comparison(summary: Summary, words: Words) -> list[Group]:
     """All groups, the most important first; those that no arm has figures for are left out."""
     groups = [
         _times(summary, "response_time_s", words),
-        _blocks(summary, "makespan_s", words),
+        *([] if of_routes(summary) else [_blocks(summary, "makespan_s", words)]),
         _blocks(summary, "throughput_per_s", words),
         _success(summary, words),
         _outcomes(summary, words),
@@ -46,8 +46,16 @@ def comparison(summary: Summary, words: Words) -> list[Group]:
     return [group for group in groups if group.rows]
 
 
+def of_routes(summary: Summary) -> bool:
+    """Whether the arms are routes that Locust's users asked at the same time."""
+    kind: str = summary["run"]["kind"]
+    return kind == "locust"
+
+
 def candidates(summary: Summary) -> list[str]:
-    """All arms but the baseline."""
+    """All arms but the baseline; none of routes, which are not compared."""
+    if of_routes(summary):
+        return []
     return [arm for arm in summary["pipelines"] if arm != summary["run"]["baseline"]]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.records import ANSWERED, OUTCOMES
 from harness.report import digits
-from harness.report.comparison import Summary, candidates, change_figure
+from harness.report.comparison import Summary, candidates, change_figure, of_routes
 from harness.report.figures.checks import MOST_ROWS, checks_figure
 from harness.report.figures.effect import Effect, effect_figure
 from harness.report.figures.outcomes import outcomes_figure
@@ -38,7 +38,9 @@ class Exhibits(Scene):
         """Every figure, in the order of the page."""
         compared = [self.effect(), pairs(self)] if candidates(self.summary) else []
         times = [self.spread(), self.tail(), over_time(self)]
-        return Html("".join([*compared, *times, self.timeline(), self.outcomes(), self.checks()]))
+        if not of_routes(self.summary):  # whose blocks are a route each
+            times.append(self.timeline())
+        return Html("".join([*compared, *times, self.outcomes(), self.checks()]))
 
     def effect(self) -> Html:
         words, found = self.words, candidates(self.summary)

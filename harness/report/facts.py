@@ -45,7 +45,7 @@ def workload(text: str, words: Words) -> str:
 def caption(summary: Summary, words: Words) -> str:
     """How the table of figures is to be read; of one pipeline nothing is compared."""
     parts = [words("table.interval_mark")]
-    if len(summary["pipelines"]) > 1:
+    if summary["comparisons"]:
         parts.append(words("table.change_mark", baseline=summary["run"]["baseline"]))
     return " ".join([*parts, words("table.missing_mark")])
 
@@ -65,17 +65,16 @@ def again(summary: Summary) -> str:
 
 
 def repeated(command: str) -> str:
-    """A command without the folder that it wrote to and without going on from where it was."""
+    """A command without the folder that it wrote to and without going on from where it was; Locust
+    records only where it is told to, so it gets a new one.
+    """
     words = shlex.split(command)
     kept = []
-    skip = False
-    for word in words:
-        if skip:
-            skip = False
-        elif word == "--out":
-            skip = True
-        elif word != "--resume" and not word.startswith("--out="):
-            kept.append(word)
+    for last, word in zip(["", *words], words, strict=False):
+        if last == "--out" or word in ("--out", "--resume") or word.startswith("--out="):
+            continue
+        new = last == "--harness-out" or word.startswith("--harness-out=")
+        kept.append(f"{word.rstrip('/')}-again" if new else word)
     return shlex.join(kept)
 
 
@@ -100,8 +99,9 @@ def check_text(check: Mapping[str, Any], words: Words) -> tuple[str, str, str, s
 
 
 def remedy(summary: Summary, check: Mapping[str, Any], words: Words) -> str:
-    """What to do about a broken check; the checks of a load have remedies of their own."""
-    name = f"load_{check['name']}" if "load" in summary else check["name"]
+    """What to do about a broken check; those that nobody can go on with have their own remedies."""
+    own = "load" in summary or check["unit"] == "run"
+    name = f"load_{check['name']}" if own else check["name"]
     return words.remedy(name, check["remedy"])
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.report.closing import environment, reproduce
-from harness.report.comparison import Summary, candidates, comparison
+from harness.report.comparison import Summary, candidates, comparison, of_routes
 from harness.report.exhibits import Exhibits
 from harness.report.facts import caption, simulated_label
 from harness.report.figures.canvas import looks
@@ -12,6 +12,7 @@ from harness.report.gallery import Gallery
 from harness.report.loading import section as load_section
 from harness.report.markup import Html, join, tag
 from harness.report.opening import conclusion, header, validity
+from harness.report.routes import routes_table
 from harness.report.tables import comparison_table, swatch
 from harness.report.words import Words, language
 from harness.store import Run
@@ -104,12 +105,16 @@ def _measured(summary: Summary, words: Words) -> Html:
         compared = about == "comparison" and arm == baseline
         below = f"n = {n}" + (f" · {words('label.baseline')}" if compared else "")
         headers[arm] = (join([swatch(found[arm]), arm]), below)
-    main = [group for group in groups if not group.detail]
-    more = [group for group in groups if group.detail]
+    if of_routes(summary):
+        first, more = routes_table(summary, groups, found, words, title), groups
+    else:
+        main = [group for group in groups if not group.detail]
+        first = comparison_table(main, headers, label, words, title)
+        more = [group for group in groups if group.detail]
     return tag(
         "section",
         tag("h2", title),
-        comparison_table(main, headers, label, words, title),
+        first,
         tag("p", caption(summary, words), class_="small"),
         tag(
             "details",

@@ -3,7 +3,7 @@
 import numpy as np
 
 from harness.report import digits
-from harness.report.comparison import candidates, change_figure
+from harness.report.comparison import candidates, change_figure, of_routes
 from harness.report.figures.over_time import Texts, over_time_figure
 from harness.report.figures.pairs import pairs_figure
 from harness.report.markup import Html
@@ -70,7 +70,9 @@ def over_time(scene: Scene) -> Html:
     svg = over_time_figure(
         found, scene.names, scene.looks, texts, title, factor=factor, offered=open_loop
     )
-    text = words("figure.over_time", n=len(found.edges) - 1, p50=LEAST_P50, p99=LEAST_P99)
+    together = words(f"figure.{'at_once' if of_routes(scene.summary) else 'by_turns'}")
+    least = {"p50": LEAST_P50, "p99": LEAST_P99}
+    text = words("figure.over_time", n=len(found.edges) - 1, **least, together=together)
     if found.density is not None:
         text += " " + words("figure.density")
     arms = [arm for arm in scene.arms if np.isfinite(found.p50[arm]).any()]

@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 
 from harness.report import digits, loading
-from harness.report.comparison import Summary, candidates, change_figure
+from harness.report.comparison import Summary, candidates, change_figure, of_routes
 from harness.report.facts import (
     broken_text,
     check_text,
@@ -31,11 +31,12 @@ def header(summary: Summary, words: Words) -> Html:
     run, config = summary["run"], summary["run"]["config"]
     arms = [arm for arm in summary["pipelines"] if arm != f"{run['baseline']}@aa"]
     provider = run["provider"] or {}
+    repeated = "load" not in summary and not of_routes(summary)
     facts = [
         words("meta.provider", provider=config["provider"]),
         words("meta.model", model=provider["model"]) if provider.get("model") else None,
         words("meta.scenarios", n=run["scenarios"]),
-        words("meta.repeats", n=config["repeats"]) if "load" not in summary else None,
+        words("meta.repeats", n=config["repeats"]) if repeated else None,
         words("meta.counted", n=run["recorded_trials"] - run["warmup_trials"]),
         words("meta.concurrency", n=config["concurrency"]) if config["concurrency"] else None,
         words("meta.workload", workload=workload(config["workload"], words)),
@@ -80,6 +81,9 @@ def conclusion(summary: Summary, folder: Path, words: Words) -> Html:
     elif arms := candidates(summary):
         arms.sort(key=lambda arm: arm.endswith("@aa"))
         parts += [_statement(summary, arm, words) for arm in arms]
+    elif len(summary["pipelines"]) > 1:
+        text = words("sentence.routes", n=len(summary["pipelines"]))
+        parts.append(tag("p", text, class_="lead"))
     else:
         mine = _rate(summary, summary["run"]["baseline"], words)
         parts.append(tag("p", fill(words("sentence.single"), mine=mine), class_="lead"))

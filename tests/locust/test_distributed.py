@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli import main
 from harness.store import read_run
 from harness.summary import summarise
 from tests.locust.children import (
@@ -39,7 +40,7 @@ def test_two_processes_make_one_run(tmp_path: Path, url: str) -> None:
     latest = accumulate(ended, max)
     assert all(before - done < 0.5 for before, done in zip(latest, ended, strict=True))
     assert max(ended) - min(ended) > 1.5  # one process after the other would be far off
-    ok = sum(record.outcome == "ok" for record in run.records)
+    ok = sum(record.outcome == "ok" and not record.warmup for record in run.records)
     figures = summarise(run)["pipelines"].values()
     assert sum(each["response_time_s"]["n"] for each in figures) == ok > 0
     told = re.search(r"(\d+) edits recorded", done.stderr)
@@ -69,3 +70,38 @@ def test_a_master_and_its_worker(tmp_path: Path, url: str, killed: bool) -> None
     assert run.manifest["status"] == ("interrupted" if killed else "complete")
     assert any(record.outcome == "ok" for record in run.records)
     assert len(run.blocks) == (0 if killed else 1)
+    broken = {c["name"] for c in summarise(run)["validity"]["checks"] if not c["ok"]}
+    assert ("complete" in broken) == killed
+
+
+def test_no_address_of_a_service_ends_all_processes(tmp_path: Path) -> None:
+    out, port = tmp_path / "run", str(free_port())
+    ports = ("--master-port", port, "--master-bind-port", port)
+    done = locust("127.0.0.1:9", "--processes", "2", *ports, "-t", "1s", "--harness-out", str(out))
+    assert done.returncode == 2
+    assert done.stderr.count("write -H http://HOST:PORT") == 1
+    assert "Traceback" not in done.stderr
+    assert not out.exists()
+
+
+def test_a_killed_master_s_workers_are_waited_for(
+    tmp_path: Path, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their parts are no run yet; once they have ended, any command makes one of them."""
+    out, port = tmp_path / "run", str(free_port())
+    options = ("--processes", "2", "--master-port", port, "--master-bind-port", port)
+    line = command(url, "--headless", *options, "-u", "4", "-r", "4", "-t", "60s")
+    with started(*line, "--harness-out", str(out), "Async") as child:
+
+        def enough() -> bool:
+            return sum(len(p.read_bytes().splitlines()) for p in out.glob(".parts/*")) > 8
+
+        until("records", enough)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        assert main(["report", str(out)]) == 2
+        assert "workers of it still write" in capsys.readouterr().err
+    until("their end", lambda: main(["report", str(out)]) == 0)
+    run = read_run(out)
+    assert run.manifest["status"] == "interrupted"
+    assert any(record.outcome == "ok" and not record.warmup for record in run.records)

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -9,9 +10,20 @@ import orjson
 import pytest
 
 from harness.cli import main
-from harness.store import read_answers
+from harness.store import read_answers, read_run
 from harness.summary import summarise
-from tests.locust.children import RIGHT, SHORT, WRONG, free_port, locust, recorded, service
+from tests.locust.children import (
+    RIGHT,
+    SHORT,
+    WRONG,
+    command,
+    free_port,
+    locust,
+    recorded,
+    service,
+    started,
+    until,
+)
 
 ROUTES = {
     "edit-scenario",
@@ -144,12 +156,107 @@ def test_a_shape_sets_the_number_of_users(tmp_path: Path, url: str) -> None:
     assert done.returncode == 0, done.stderr
     users = re.findall(r"Ramping to (\d+) users", done.stderr)
     assert users == ["2", "4", "6", "8", "10"]
-    assert recorded(out).manifest["config"]["workload"] == "closed, 10 users, Locust, shape step"
+    run = recorded(out)
+    assert run.manifest["config"]["workload"] == "closed, 10 users, Locust, shape step, 5 s"
+    assert not any(record.warmup for record in run.records)  # it goes up on purpose
+
+
+def test_edits_before_all_users_are_there_are_warm_up(tmp_path: Path, url: str) -> None:
+    out = tmp_path / "run"
+    done = locust(url, "-u", "4", "-r", "2", "-t", "4s", "--harness-out", str(out), "Async")
+    assert done.returncode == 0, done.stderr
+    run = recorded(out)
+    spawned = run.manifest["segments"][0]["spawned"]
+    assert 0.5 < spawned < 3
+    assert {record.warmup for record in run.records} == {True, False}
+    assert all(record.warmup == (record.scheduled < spawned) for record in run.records)
+    workload = run.manifest["config"]["workload"]
+    assert workload == "closed, 4 users, Locust, 2 more each second, 4 s"
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_stopped_early_is_interrupted(
+    tmp_path: Path, url: str, sign: signal.Signals
+) -> None:
+    out = tmp_path / "run"
+    options = ("--headless", "-u", "4", "-r", "4", "-t", "60s", "--harness-out", str(out))
+    with started(*command(url, *options, "Async")) as child:
+        until("records", lambda: [p for p in out.glob(".parts/*") if p.stat().st_size])
+        child.send_signal(sign)
+        assert child.wait(timeout=60) == 0
+    run = read_run(out)
+    assert run.manifest["status"] == "interrupted"
+    checks = {check["name"]: check["ok"] for check in summarise(run)["validity"]["checks"]}
+    assert not checks["complete"]
+
+
+@pytest.mark.parametrize("reader", ["report", "show", "compare"])
+def test_what_a_killed_locust_recorded_is_not_lost(
+    tmp_path: Path, url: str, reader: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    options = ("--headless", "-u", "4", "-r", "4", "-t", "60s", "--harness-out", str(out))
+    with started(*command(url, *options, "Async")) as child:
+        until("records", lambda: [p for p in out.glob(".parts/*") if p.stat().st_size])
+    assert child.returncode == -signal.SIGKILL
+    assert main([reader, str(out), *([str(out)] if reader == "compare" else [])]) == 0
+    run = read_run(out)
+    assert run.manifest["status"] == "interrupted"
+    assert any(record.outcome == "ok" for record in run.records)
+    assert not (out / ".parts").exists()
+    assert "No trial" not in capsys.readouterr().out
+
+
+def test_an_address_may_end_with_a_slash(tmp_path: Path, url: str) -> None:
+    out = tmp_path / "run"
+    done = locust(f"{url}/", "-u", "2", "-r", "2", "-t", "2s", "--harness-out", str(out), "Async")
+    assert done.returncode == 0, done.stderr
+    assert {record.outcome for record in recorded(out).records} <= {"ok", "cancelled"}
+
+
+@pytest.mark.parametrize("host", ["", "127.0.0.1:8000", "user:sesame@127.0.0.1", "ftp://a"])
+def test_no_address_of_a_service_is_one_clear_line(tmp_path: Path, host: str) -> None:
+    done = locust(host, "-t", "1s", "--harness-out", str(tmp_path / "run"))
+    assert done.returncode == 2
+    assert "write -H http://HOST:PORT" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "sesame" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+IDLE = """
+from locust import events, task
+from harness.locust_support.plugin import install
+from harness.locust_support.users import Editor
+install(events)
+class Idle(Editor):
+    path = "/nothing"
+    @task
+    def rest(self):
+        self.wait()
+    def wait_time(self):
+        return 0.1
+"""
+
+
+def test_a_run_without_an_edit_is_no_success(tmp_path: Path, url: str) -> None:
+    file = tmp_path / "idle.py"
+    file.write_text(IDLE)
+    done = locust(url, "-f", str(file), "-t", "1s", "--harness-out", str(tmp_path / "run"))
+    assert done.returncode == 4
+    assert "no edit was recorded" in done.stderr
+
+
+def test_user_kinds_go_before_scenarios() -> None:
+    done = locust("http://127.0.0.1:9", "-t", "1s", "--scenarios", SHORT, "Async")
+    assert done.returncode == 2
+    assert re.search("Async: no such file .*; user kinds go before --scenarios", done.stderr)
 
 
 def test_wrong_scenarios_are_one_clear_line() -> None:
     done = locust("http://127.0.0.1:9", "-t", "1s", "--scenarios", "/no/such/folder")
     assert done.returncode == 2
     assert "/no/such/folder: no such file or folder" in done.stderr
+    assert "user kinds" not in done.stderr
     assert "Traceback" not in done.stderr
     assert SHORT not in done.stderr

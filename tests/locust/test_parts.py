@@ -10,7 +10,7 @@ import pytest
 
 from harness.errors import InputError
 from harness.locust_support import parts
-from harness.locust_support.merging import PATIENCE_S, merge
+from harness.locust_support.merging import PATIENCE_S, gather, merge
 from harness.locust_support.parts import PartWriter
 from harness.locust_support.trials import Trial
 from harness.locust_support.verdicts import CANCELLED, Verdict, failed
@@ -18,6 +18,7 @@ from harness.manifest import new_manifest
 from harness.records import BlockRecord
 from harness.scenario import load_scenarios
 from harness.store import Run, RunWriter, read_answers, read_run
+from harness.summary import summarise
 from tests.locust.children import SHORT
 
 SCENARIOS = load_scenarios([SHORT])[:2]
@@ -61,7 +62,7 @@ def writer(tmp_path: Path) -> RunWriter:
 
 def merged(writer: RunWriter, wait: Callable[[float], None] = never) -> Run:
     with writer:
-        count = merge(writer, wait)
+        count = merge(writer, wait, whole=True)
     run = read_run(writer.folder)
     assert count == len(run.records)
     return run
@@ -92,10 +93,68 @@ def test_records_of_two_processes_come_in_order_of_time(writer: RunWriter) -> No
     assert [answer.trial for answer in read_answers(writer.folder)] == [ids[0], ids[1], ids[3]]
     assert (run.manifest["arms"], run.manifest["baseline"]) == (["a", "b"], "a")
     assert run.manifest["status"] == "complete"
-    assert run.manifest["segments"][0]["ended"]
     assert not (writer.folder / ".parts").exists()
     # Nobody knows how much of a process each route took.
     assert [(b.block, b.pipeline) for b in run.blocks] == [(0, "locust"), (1, "locust")]
+
+
+def test_what_began_before_all_users_were_there_is_warm_up(writer: RunWriter) -> None:
+    """And a block of its own, so that the rest has a throughput."""
+    writer.manifest["segments"][0]["spawned"] = 1.0
+    early, late = trial("b", 0, 2.0, OK), trial("b", 0, 3.0, OK, sent=2)  # the clock began at 0.5
+    write(writer, "one", early, late)
+    run = merged(writer)
+    assert [(r.warmup, r.block, r.scheduled) for r in run.records] == [
+        (True, 0, 0.5),
+        (False, 1, 1.5),
+    ]
+    assert [(b.block, b.pipeline) for b in run.blocks] == [(1, "b")]
+    figures = summarise(run)["pipelines"]["b"]
+    assert figures["trials"] == figures["response_time_s"]["n"] == 1
+    assert figures["throughput_per_s"]["mean"] == pytest.approx(1.0)
+
+
+def test_users_that_were_never_all_there(writer: RunWriter) -> None:
+    writer.manifest["segments"][0]["spawned"] = None
+    write(writer, "one", trial("b", 0, 2.0, OK))
+    assert [record.warmup for record in merged(writer).records] == [True]
+
+
+def test_a_test_that_was_cut_short(writer: RunWriter) -> None:
+    write(writer, "one", trial("a", 0, 2.0, OK))
+    with writer:
+        merge(writer, never, whole=False)
+    assert read_run(writer.folder).manifest["status"] == "interrupted"
+
+
+def test_what_a_killed_locust_left_is_gathered(writer: RunWriter) -> None:
+    """Once nobody writes it any more; what a merge that was killed too had written is not twice."""
+    part = PartWriter(writer.folder, "one")
+    part.write(trial("a", 0, 2.0, OK).record(0.5), "[1]")
+    with pytest.raises(InputError, match="another process is writing"):
+        gather(writer.folder)
+    writer.append(trial("a", 0, 2.0, OK).record(0.5), ())
+    writer.close()
+    with pytest.raises(InputError, match="workers of it still write"):
+        gather(writer.folder)
+    part.close(used(1))
+    for _ in range(2):
+        gather(writer.folder)
+        run = read_run(writer.folder)
+        assert [record.trial for record in run.records] == [f"{SCENARIOS[0].id}/a/0"]
+        assert run.manifest["status"] == "interrupted"
+        assert not (writer.folder / ".parts").exists()
+    checks = {check["name"]: check for check in summarise(run)["validity"]["checks"]}
+    assert not checks["complete"]["ok"]
+    assert checks["complete"]["remedy"] == "the run was interrupted: run it again"
+
+
+def test_other_folders_are_left_alone(tmp_path: Path, writer: RunWriter) -> None:
+    gather(tmp_path)
+    writer.manifest["kind"] = "run"
+    writer.save_manifest()
+    gather(writer.folder)
+    assert read_run(writer.folder).manifest["status"] == "running"
 
 
 def test_one_process_and_one_route(writer: RunWriter) -> None:
@@ -122,7 +181,7 @@ def test_no_edit_at_all(writer: RunWriter) -> None:
 
 def test_no_process_at_all(writer: RunWriter) -> None:
     with writer:
-        assert merge(writer, never) == 0
+        assert merge(writer, never, whole=True) == 0
     assert read_run(writer.folder).manifest["status"] == "interrupted"
 
 

@@ -3,7 +3,9 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from harness.records import Outcome
 from harness.report.html import page
 from harness.report.publish import PAGE, publish, report, summary_of
 from harness.report.searched import CAPACITY
@@ -35,6 +37,22 @@ def capacity_page(folder: Path, lang: str) -> str:
     return (folder / PAGE).read_text("utf-8")
 
 
+def locust_page(folder: Path, lang: str) -> str:
+    locust_run(folder / "run")
+    return page(*summary_of(folder / "run"), lang)
+
+
+def locust_run(folder: Path, **changes: Any) -> None:
+    """A run of several routes at once, each a block, as Locust leaves it; all kinds of failures."""
+    ends: list[Outcome] = [*["ok"] * 36, "wrong", "malformed", "error", "cancelled"]  # type: ignore[list-item]
+    records = [
+        trial(route, i % 8, block, start=0.2 * i, took=0.1 + 0.001 * i, outcome=ends[i % 40])
+        for block, route in enumerate(ROUTES)
+        for i in range(80)
+    ]
+    write(folder, records, ROUTES, kind="locust", planned_trials=None, **changes)
+
+
 def load_run(folder: Path) -> None:
     """A load of one arm in one block, as ``harness load`` leaves it."""
     records = [
@@ -45,9 +63,11 @@ def load_run(folder: Path) -> None:
     shutil.copy(DATA / "load.json", folder / LOAD)
 
 
+ROUTES = ("edit-scenario", "edit-scenario-async", "edit-scenario-stream", "jobs")
 PAGES: dict[str, Callable[[Path, str], str]] = {
     "run": run_page,
     "comparison": comparison,
     "load": load_page,
+    "locust": locust_page,
     "capacity": capacity_page,
 }

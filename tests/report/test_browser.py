@@ -25,7 +25,7 @@ FLAGS = [
     "--disable-component-update",
     "--no-first-run",
 ]
-FIGURES = {"run": 8, "comparison": 1, "load": 5, "capacity": 1}
+FIGURES = {"run": 8, "comparison": 1, "load": 5, "locust": 5, "capacity": 1}
 """Drawings on each kind of page, at least."""
 
 
@@ -83,6 +83,7 @@ def test_page(
     ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(20, 23, 26)")
     assert tab.evaluate(OUTSIDE) == []
+    assert tab.evaluate(UPON_ANOTHER) == []
     assert tab.evaluate("document.scripts.length") == 0
     assert problems == []
     context.close()
@@ -115,6 +116,19 @@ OUTSIDE = """
       return box.left < frame.left - 1 || box.right > frame.right + 1 ||
         box.top < frame.top - 1 || box.bottom > frame.bottom + 1;
     }).map(text => text.textContent);
+  })
+"""
+
+
+# Texts of a drawing that stand upon another.
+UPON_ANOTHER = """
+[...document.querySelectorAll("figure svg")].filter(svg => svg.getClientRects().length)
+  .flatMap(svg => {
+    const texts = [...svg.querySelectorAll("text")].map(t => [t, t.getBoundingClientRect()]);
+    return texts.flatMap(([one, a], i) => texts.slice(i + 1).filter(([_, b]) =>
+      Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
+      Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 8
+    ).map(([other]) => `${one.textContent} / ${other.textContent}`));
   })
 """
 

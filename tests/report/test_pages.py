@@ -8,12 +8,12 @@ from typing import Any, get_args
 import pytest
 
 from harness.checks import ALWAYS, AnyCheck
-from harness.report.facts import broken_text
+from harness.report.facts import again, broken_text
 from harness.report.opening import validity
 from harness.report.publish import publish, summary_of
 from harness.report.quoting import failure
 from harness.report.words import LANGS, Lang, Words
-from tests.report.pages import PAGES, load_run
+from tests.report.pages import PAGES, ROUTES, load_run, locust_run
 from tests.report.test_html import at, read
 
 # Names of metrics, pipelines, fields and programs, which are no language.
@@ -25,6 +25,7 @@ NAMES = {
         "batched",
         "streaming",
         "load",
+        *("edit", "scenario", "stream", "jobs", "sce", "nario", "tream"),
         "sim",
         "report",
         "aa",
@@ -96,6 +97,10 @@ def test_reasons_of_checks_and_replies_are_translated(why: str) -> None:
             "응답: 12자 뒤에서 ','가 있어야 함, 근처: '[{]'",
         ),
         ("reply: an object repeats a key", "응답: 한 객체에 같은 키가 두 번 나옴"),
+        (
+            "the model's answer holds no valid story: the reply is empty",
+            "모델의 응답에 올바른 이야기가 없음: 응답이 비어 있음",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_reply_is_said_in_korean(why: str, korean: str) -> None:
@@ -162,6 +167,66 @@ def test_every_number_of_a_load_is_the_one_of_the_summary(tmp_path: Path) -> Non
     assert sum((key or "").startswith("/load/") for key, _ in found) > 40
     for key, value in found:
         assert json.loads(value or "") == at(summary, key or ""), key
+
+
+def test_routes_that_were_used_at_once_are_not_compared(tmp_path: Path) -> None:
+    locust_run(tmp_path / "run")
+    summary = publish(tmp_path / "run", "en")
+    text = (tmp_path / "run" / "index.html").read_text("utf-8")
+    assert summary["comparisons"] == []
+    assert f"{len(ROUTES)} routes, asked at the same time" in text
+    for part in (
+        'id="effect"',
+        'id="pairs"',
+        'id="timeline"',
+        "take turns",
+        "Makespan",
+        "blocks 0",
+    ):
+        assert part not in text
+    table = text[text.index('class="routes"') : text.index("More figures")]
+    for route in ROUTES:
+        for figure in ("response_time_s/n", "response_time_s/p50", "response_time_s/p95"):
+            assert f'data-key="/pipelines/{route}/{figure}"' in table
+        assert f'data-key="/pipelines/{route}/success/rate"' in table
+    found = [a for _, a in read(text).tags if "data-key" in a]
+    assert all(json.loads(a["data-value"] or "") == at(summary, a["data-key"] or "") for a in found)
+
+
+@pytest.mark.parametrize(
+    ("lang", "remedy"),
+    [
+        ("en", "the run was interrupted: run it again"),
+        ("ko", "실행이 중단되었습니다. 다시 실행하세요"),
+    ],
+)
+def test_an_interrupted_run_of_locust_has_no_conclusion(
+    tmp_path: Path, lang: str, remedy: str
+) -> None:
+    locust_run(tmp_path / "run", status="interrupted")
+    publish(tmp_path / "run", lang)
+    text = (tmp_path / "run" / "index.html").read_text("utf-8")
+    words = Words("ko" if lang == "ko" else "en")
+    assert words("sentence.no_conclusion") in text
+    assert remedy in text
+
+
+@pytest.mark.parametrize(
+    ("command", "again_with"),
+    [
+        (
+            "locust -u 5 --harness-out reports/a/ Async",
+            "locust -u 5 --harness-out reports/a-again Async",
+        ),
+        ("locust --harness-out=a", "locust --harness-out=a-again"),
+        ("harness run --out a --resume --seed 1", "harness run --seed 1"),
+        ("harness run --out=a --seed 1", "harness run --seed 1"),
+    ],
+)
+def test_the_command_that_makes_it_again_has_a_folder_of_its_own(
+    command: str, again_with: str
+) -> None:
+    assert again({"run": {"command": command}}) == again_with
 
 
 def test_a_load_has_the_checks_of_its_own_client(tmp_path: Path) -> None:

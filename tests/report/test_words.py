@@ -75,6 +75,10 @@ def test_no_particle_hangs_on_a_placeholder(key: str) -> None:
             "closed, 500 users, begun over 0.5 s, think 2 s, 60 s",
             "닫힌 루프, 사용자 500명, 0.5초에 걸쳐 시작, 생각 시간 2초, 60초",
         ),
+        (
+            "closed, 20 users, Locust, 20 more each second, 60 s",
+            "닫힌 루프, 사용자 20명, Locust, 1초에 20명씩 추가, 60초",
+        ),
         ("closed, 5 users, Locust, shape Steps", "닫힌 루프, 사용자 5명, Locust, 형태 Steps"),
         ("trace reports/a, b.csv, 4 users", "기록된 시각 reports/a, b.csv, 사용자 4명"),
     ],

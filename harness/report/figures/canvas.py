@@ -19,6 +19,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.textpath import text_to_path
 
 from harness.records import OUTCOMES
 from harness.report.layout import width as columns_of
@@ -79,6 +80,16 @@ def shorten(name: str, columns: int) -> str:
         return name
     keep = max(1, (columns - 1) // 2)
     return f"{name[:keep]}…{name[-keep:]}"
+
+
+def text_width(text: str, size: float = TEXT, *, bold: bool = False) -> float:
+    """Pixels that ``text`` takes in the font that figures are drawn with, which is a wide one."""
+    weight = "bold" if bold else "normal"
+    font = font_manager.FontProperties(family=font_families(), size=size, weight=weight)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        found: float = text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
+    return found
 
 
 class Canvas:

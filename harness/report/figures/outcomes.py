@@ -6,16 +6,16 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from harness.records import OUTCOMES, Outcome
-from harness.report.figures.canvas import SMALL, Canvas, colour, drawn, shorten
+from harness.report.figures.canvas import SMALL, Canvas, colour, drawn, shorten, text_width
 from harness.report.markup import Html
 
-_ROW, _BAR, _AXIS, _KEY = 38, 18, 50, 24  # pixels
+_ROW, _BAR, _AXIS, _KEY, _LINE = 38, 18, 50, 24, 20  # pixels
 HATCHES: dict[Outcome, str | None] = {
     "ok": None,
     "wrong": "////",
     "malformed": "xxxx",
     "error": None,
-    "cancelled": "....",
+    "cancelled": "||||",  # dots would be circles by the thousand
     "dropped": "----",
 }
 
@@ -33,14 +33,23 @@ def outcomes_figure(
     if not most:
         return None
 
+    called = {arm: shorten(names[arm], 24) for arm in counts}
+    texts = {
+        arm: " · ".join(f"{outcome_names[o]} {found[o]}" for o in OUTCOMES if found.get(o))
+        for arm, found in counts.items()
+    }
+
     def keys(narrow: bool) -> int:
         return -(-len(shown) // 3) if narrow else 1
 
     def height(narrow: bool) -> float:
-        return keys(narrow) * _KEY + 8 + len(counts) * (_ROW + 18 * narrow) + _AXIS
+        return keys(narrow) * _KEY + 8 + len(counts) * (_ROW + 2 * _LINE * narrow) + _AXIS
 
     def paint(canvas: Canvas) -> None:
-        left, right = (6, canvas.width - 14) if canvas.narrow else (178, canvas.width - 260)
+        left, right = 6.0, canvas.width - 14.0
+        if not canvas.narrow:
+            left = 20 + max(text_width(name, bold=True) for name in called.values())
+            right -= 14 + max(text_width(text, SMALL) for text in texts.values())
         top = keys(canvas.narrow) * _KEY + 8
         _legend(canvas, shown, outcome_names, left)
         axes = canvas.axes(left, top, right, canvas.height - _AXIS)
@@ -53,15 +62,14 @@ def outcomes_figure(
         canvas.title_axis(left, right, axis)
         y = float(top)
         for arm, found in counts.items():
-            text = " · ".join(f"{outcome_names[o]} {found[o]}" for o in OUTCOMES if found.get(o))
             line = y + _ROW / 2
             if canvas.narrow:
-                canvas.write(4, y + 10, shorten(names[arm], 16), bold=True)
-                canvas.write(canvas.width - 4, y + 10, text, size=SMALL, align="right")
-                line = y + 30
+                canvas.write(4, y + 10, called[arm], bold=True)
+                canvas.write(4, y + 10 + _LINE, texts[arm], size=SMALL)
+                line = y + 12 + 2 * _LINE
             else:
-                canvas.write(0, line, shorten(names[arm], 24), bold=True)
-                canvas.write(right + 14, line, text, size=SMALL)
+                canvas.write(0, line, called[arm], bold=True)
+                canvas.write(right + 14, line, texts[arm], size=SMALL)
             start = 0
             for outcome in OUTCOMES:
                 if count := found.get(outcome, 0):
@@ -76,7 +84,7 @@ def outcomes_figure(
                         hatch=HATCHES[outcome],
                     )
                     start += count
-            y += _ROW + 18 * canvas.narrow
+            y += _ROW + 2 * _LINE * canvas.narrow
 
     return drawn("outcomes", label, height, paint)
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from harness.report.figures.canvas import SMALL, Canvas, Look, colour, drawn, shorten
+from harness.report.figures.canvas import SMALL, Canvas, Look, colour, drawn, shorten, text_width
 from harness.report.markup import Html
 from harness.stats.sample import Floats
 
-_ROW, _AXIS, _NAME = 76, 50, 22  # pixels
+_ROW, _AXIS, _NAME, _NOTE = 76, 50, 22, 18  # pixels
 _MOST_BINS, _LEAST_BINS = 60, 12
 
 
@@ -37,10 +37,14 @@ def spread_figure(
         return None
 
     def height(narrow: bool) -> float:
-        return len(spreads) * (_ROW + _NAME * narrow) + _AXIS
+        return len(spreads) * (_ROW + (_NAME + _NOTE) * narrow) + _AXIS
 
     def paint(canvas: Canvas) -> None:
-        left, right = (4, canvas.width - 4) if canvas.narrow else (178, canvas.width - 196)
+        left, right = 4.0, canvas.width - 4.0
+        if not canvas.narrow:
+            found = spreads.values()
+            left = 20 + max(_beside(spread) for spread in found)
+            right -= 12 + max(text_width(spread.median_text) for spread in found)
         axes = canvas.axes(left, 0, right, canvas.height - _AXIS)
         axes.set_xlim(edges[0], edges[-1])
         axes.set_ylim(canvas.height - _AXIS, 0)
@@ -56,13 +60,11 @@ def spread_figure(
         for arm, spread in spreads.items():
             look = looks[arm]
             if canvas.narrow:
-                canvas.write(4, y + 12, shorten(spread.name, 22), bold=True)
-                canvas.write(
-                    canvas.width - 4, y + 12, spread.note, size=SMALL, token="muted", align="right"
-                )
-                y += _NAME
+                canvas.write(4, y + 12, _called(spread), bold=True)
+                canvas.write(4, y + _NAME + 8, spread.note, size=SMALL, token="muted")
+                y += _NAME + _NOTE
             else:
-                canvas.write(0, y + _ROW - 38, shorten(spread.name, 24), bold=True)
+                canvas.write(0, y + _ROW - 38, _called(spread), bold=True)
                 canvas.write(0, y + _ROW - 20, spread.note, size=SMALL, token="muted")
                 canvas.write(canvas.width, y + _ROW - 20, spread.median_text, align="right")
             base = y + _ROW - 16
@@ -83,6 +85,15 @@ def spread_figure(
             y += _ROW
 
     return drawn("spread", label, height, paint)
+
+
+def _called(spread: Spread) -> str:
+    return shorten(spread.name, 24)
+
+
+def _beside(spread: Spread) -> float:
+    """Pixels that the name and the note take beside a histogram."""
+    return max(text_width(_called(spread), bold=True), text_width(spread.note, SMALL))
 
 
 def _edges(samples: Sequence[Floats]) -> Floats | None:

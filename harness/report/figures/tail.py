@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from harness.report.figures.canvas import SMALL, Canvas, Look, colour, drawn, shorten
+from harness.report.figures.canvas import SMALL, Canvas, Look, colour, drawn, shorten, text_width
 from harness.report.markup import Html
 from harness.stats.estimate import Estimate, quantile
 from harness.stats.sample import Floats
@@ -67,11 +67,15 @@ def tail_figure(
     ``curves`` are in the unit of the y axis.
     """
 
+    labels = {arm: f"{shorten(names[arm], 18)}, n = {curve.n}" for arm, curve in curves.items()}
+
     def height(narrow: bool) -> float:
         return 340 + narrow * (20 * len(curves) - 20)
 
     def paint(canvas: Canvas) -> None:
-        left, right = (44, canvas.width - 8) if canvas.narrow else (64, canvas.width - 180)
+        left, right = 44.0, canvas.width - 8.0
+        if not canvas.narrow:
+            left, right = 64.0, right - 14 - max(map(text_width, labels.values()))
         top = 26 + canvas.narrow * 20 * len(curves)
         axes = canvas.axes(left, top, right, canvas.height - 56)
         axes.grid(axis="y", color=colour("line"), linewidth=1)
@@ -109,13 +113,12 @@ def tail_figure(
             axes.plot(
                 _x(curve.p[-1:]), curve.values[-1:], look.marker, color=look.colour, markersize=7
             )
-            text = f"{shorten(names[arm], 18)}, n = {curve.n}"
             if canvas.narrow:
-                canvas.write(28, 12 + 20 * i, text, size=SMALL)
+                canvas.write(28, 12 + 20 * i, labels[arm], size=SMALL)
                 _key(canvas, look, 12 + 20 * i)
             else:
                 _, at = axes.transData.transform((0, curve.values[-1]))
-                ends.append((canvas.height - float(at), text, look))
+                ends.append((canvas.height - float(at), labels[arm], look))
         for y, text, look in apart(ends):
             canvas.write(right + 14, y, text, token=look.token)
 
