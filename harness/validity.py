@@ -55,8 +55,9 @@ def checks_of(run: Recorded) -> list[Validity]:
             Validity(**check) for check in orjson.loads(load.read_bytes())["validity"]["checks"]
         ]
     checks = check_run(run.trials, run.blocks, planned=run.manifest["planned_trials"])
-    if run.manifest.get("kind") == "locust":  # it plans no trials, but how long to go on
-        whole = run.manifest["status"] == "complete"
+    kind = run.manifest.get("kind")
+    if kind in ("load", "locust"):  # they plan no trials; a load without its figures was killed
+        whole = kind == "locust" and run.manifest["status"] == "complete"
         remedy = "the run was interrupted: run it again"
         checks.append(Validity("complete", whole, float(whole), 1.0, "run", remedy))
     return checks

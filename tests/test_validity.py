@@ -156,3 +156,16 @@ def test_a_load_run_has_the_checks_that_were_made_of_it(tmp_path: Path) -> None:
     assert [(found.name, found.ok, found.value) for found in checks_of(run)] == [
         ("merged_share", False, 0.1)
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "whole"),
+    [("load", "running", False), ("locust", "interrupted", False), ("locust", "complete", True)],
+)
+def test_a_load_that_was_cut_off_is_not_whole(
+    tmp_path: Path, kind: str, status: str, whole: bool
+) -> None:
+    manifest = {"kind": kind, "status": status, "planned_trials": None}
+    found = checks_of(Recorded(tmp_path, manifest, Trials.of(()), ()))
+    (complete,) = (check for check in found if check.name == "complete")
+    assert complete.ok is whole

@@ -23,6 +23,7 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from harness.errors import InputError
 from harness.exit_codes import INVALID, WRONG_INPUT
+from harness.load.greeting import find_server
 from harness.locust_support.hosts import find_hosts
 from harness.locust_support.merging import TOGETHER, merge
 from harness.locust_support.parts import PartWriter
@@ -177,7 +178,8 @@ class Recording:
             self._scenarios,
             None,
         )
-        manifest["provider"] = {"kind": "http", "simulated": None, "url": host}
+        model = find_server(host).service() if host else {}
+        manifest["provider"] = {"kind": "http", "simulated": None, "url": host, **model}
         segment = {"index": 0, "started": _now("microseconds"), "ended": None}
         segment["host"] = socket.gethostname()
         if not options.shape:  # a shape goes up and down on purpose: none of it is warm-up

@@ -44,6 +44,8 @@ def test_every_route_is_used_and_recorded(tmp_path: Path, url: str) -> None:
     run = recorded(out)
     assert set(run.manifest["arms"]) == {record.pipeline for record in run.records} == ROUTES
     assert run.manifest["kind"] == "locust"
+    provider = run.manifest["provider"]
+    assert (provider["url"], provider["simulated"]) == (url, True)
     counts = Counter(record.outcome for record in run.records)
     assert counts["ok"] > 20
     assert counts["ok"] + counts["cancelled"] == len(run.records)
