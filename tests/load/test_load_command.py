@@ -283,7 +283,7 @@ def test_a_signal_while_records_are_written_waits(
     records = (out / "records.jsonl").read_bytes()
     code, printed, complaint = finish(child)
     assert (code, complaint) == (130, "")
-    assert printed.endswith(f"records: {out}\n")
+    assert printed.endswith(f"Report: harness report {out}\n")
     found = json.loads((out / "load.json").read_bytes())
     assert found["interrupted"] is False
     assert found["outcomes"]["ok"] == found["requests"] == records.count(b"\n") > 0
