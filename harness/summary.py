@@ -112,7 +112,8 @@ def unbounded(name: str, times: Mapping[str, Any]) -> dict[str, str]:
         if n < least:
             found[point] = estimate.few(n, least)
         elif times.get("ci95", {}).get(point, ()) is None:
-            found[point] = f"effective n = {times['effective_n'][point]} < {least}"
+            alike = times.get("effective_n")  # which load.json of earlier versions has not
+            found[point] = f"effective n {'' if alike is None else f'= {alike[point]} '}< {least}"
     return found
 
 

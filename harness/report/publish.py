@@ -7,6 +7,7 @@ from typing import Any, Literal
 import orjson
 
 from harness.comparing import Result, compare_runs
+from harness.errors import InputError
 from harness.report.comparing.markdown import markdown
 from harness.report.searched import CAPACITY
 from harness.report.words import Words, language
@@ -94,5 +95,10 @@ def _publish_search(folder: Path, lang: str) -> dict[str, Any]:
     from harness.report.capacity import capacity_page
 
     found: dict[str, Any] = orjson.loads((folder / CAPACITY).read_bytes())
+    if "run" not in found:
+        raise InputError(
+            f"{folder / CAPACITY}: an earlier version made it, and did not keep what a page needs; "
+            "its steps can be reported one by one"
+        )
     write_atomically(folder / PAGE, capacity_page(found, folder, lang).encode())
     return found

@@ -64,6 +64,9 @@ def test_a_quantile_stands_where_its_n_supports_it() -> None:
         "p95": ALIKE,
         "p99": few,
     }
+    older = unbounded("ttft_s", {"n": 348, "ci95": bounds})
+    assert older == {"p95": "effective n < 72", "p99": few}
+    assert Words("ko").reason(older["p95"]) == "유효 n < 72"
     assert unbounded("itl_s", {"n": 348}) == {"p99": few}
     assert set(unbounded("itl_s", {"n": 5})) == {"p50", "p95", "p99"}
     assert unbounded("ttft_s", {"n": 368, "ci95": {name: [1, 2] for name in bounds}}) == {}

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from harness.errors import InputError
 from harness.load.capacity import Capacity, Limit
 from harness.report.capacity import capacity_page
 from harness.report.layout import width
 from harness.report.load import capacity_lines, load_lines
+from harness.report.publish import publish
 from harness.report.searched import CAPACITY, Step, outcome, quantile, success, why
 from harness.report.words import LANGS, Lang, Words
 from tests.report.golden import DATA, same_as_golden
@@ -109,3 +111,11 @@ def test_why_a_step_does_not_hold_is_said_in_korean(found: dict[str, Any]) -> No
     ):
         said = re.sub(r"p95|--\w+|ulimit -n|[<=>.\d]+s", "", why({"reasons": reasons}, words))
         assert not re.search("[A-Za-z]{2}", said)
+
+
+def test_a_search_of_an_earlier_version_is_one_clear_line(
+    found: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / CAPACITY).write_text(json.dumps({"steps": found["steps"]}))
+    with pytest.raises(InputError, match="an earlier version made it"):
+        publish(tmp_path, "en")
