@@ -27,6 +27,7 @@ from harness.story import (
 
 MAX_CHARS = 2_000_000
 MAX_WHY = 200  # characters
+UNUSABLE = "unusable_answer"  # the service's problem for a model's answer that is no story
 
 _SPACE = " \t\r\n"  # JSON's own notion of it
 _FIELD = "|".join(  # JSON may write any letter as an escape

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DURATION_S = 10.0
 ARRIVAL = "poisson"
+STREAMS = "add --stream, or load /edit-scenario-stream of the service"
 APART_S = 0.001  # users who begin together stay together where every answer takes as long
 RAMP_SHARE = 0.1  # of the load at most
 RAMP_SHOWN_S = 0.1
@@ -44,9 +45,6 @@ def main(args: argparse.Namespace) -> int:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is not a folder; give another --out")
     targets = parse_slo(args.slo) if args.slo is not None else ()
-    for target in targets:
-        if target.measure in ("ttft", "itl") and not args.stream:
-            raise InputError(f"--slo {target.text!r}: only streams have tokens; add --stream")
     how = _search(args) if args.find_capacity else _workload(args)
     scenarios = _scenarios(args.scenarios)
     api = which_api(args.url, args.api)
@@ -58,6 +56,9 @@ def main(args: argparse.Namespace) -> int:
         scenarios=scenarios,
         seed=args.seed,
     )
+    for target in targets:
+        if target.measure in ("ttft", "itl") and work.target.stream is None:
+            raise InputError(f"--slo {target.text!r}: only streams have tokens; {STREAMS}")
     options = Options(
         work=work,
         scenarios=scenarios,

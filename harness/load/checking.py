@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from harness.edits import read_story
+from harness.edits import MAX_WHY, UNUSABLE, read_story
 from harness.load.asking import Form
 from harness.load.columns import Columns, Failure
 from harness.load.observed import CODE, Codes
@@ -24,8 +24,6 @@ from harness.story import Story
 Reader: TypeAlias = Callable[[bytes], str | Malformed]
 """The body of a complete 2xx answer → the text of the edit, or why there is none."""
 
-UNUSABLE = "unusable_answer"
-WHY_CHARS = 200
 REMEMBERED = 10_000  # different answers whose verdict is kept, since servers repeat themselves
 
 
@@ -148,7 +146,7 @@ def _problem(body: bytes) -> Malformed | None:
         last = body if body.startswith(b"{") else list(SSEReader().feed(body))[-1]
         said = orjson.loads(last)
         if said["type"] == UNUSABLE:
-            return Malformed("bad_story", str(said["detail"])[:WHY_CHARS])
+            return Malformed("bad_story", str(said["detail"])[:MAX_WHY])
     except (ValueError, KeyError, IndexError, TypeError, SSEError):
         pass  # a story may hold the word too
     return None

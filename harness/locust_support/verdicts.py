@@ -6,13 +6,12 @@ from typing import Any
 
 import orjson
 
-from harness.edits import read_story
+from harness.edits import MAX_WHY, UNUSABLE, read_story
 from harness.records import CallError, CheckResult, ErrorType, Malformed, Outcome
 from harness.scenario import Scenario
 from harness.story import Story
 
 REMEMBERED = 2_000  # judged answers: a service repeats itself, and judging holds up other users
-UNUSABLE = "unusable_answer"  # the service's problem for a model's answer that is no story
 _PROBLEMS: dict[str, ErrorType] = {
     "deadline": "timeout",
     "request_timeout": "timeout",
@@ -83,7 +82,9 @@ def problem(data: Any, status: int | None) -> Verdict:
     kind = data.get("type") if isinstance(data, dict) else None
     kind = kind if isinstance(kind, str) else ""
     if kind == UNUSABLE:
-        return Verdict("malformed", malformed=Malformed("bad_story", str(data.get("detail"))[:200]))
+        return Verdict(
+            "malformed", malformed=Malformed("bad_story", str(data.get("detail"))[:MAX_WHY])
+        )
     about = "problem" if status is None else f"HTTP {status}"
     return failed(_PROBLEMS.get(kind) or _of_status(status), f"{about} {kind}".strip()[:200])
 

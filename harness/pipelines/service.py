@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 
 import aiohttp
 
-from harness.edits import read_story
+from harness.edits import MAX_WHY, UNUSABLE, read_story
 from harness.errors import InputError
 from harness.pipelines.base import Dispatch, PipelineResult
 from harness.prompt import DRAW_HEADER, Editable, Prompt
@@ -17,7 +17,7 @@ from harness.records import ErrorType, Malformed
 TOKEN_VARIABLE = "HARNESS_SERVICE_TOKEN"  # not the provider's key: that is nothing for a service
 TIMEOUT_S = 300.0  # of a whole request, as of a call in process by default
 DEFAULT_ROUTE = "/edit-scenario-async"
-UNUSABLE, RATE_LIMITED = "unusable_answer", "provider_rate_limited"  # our own service's problems
+RATE_LIMITED = "provider_rate_limited"  # our own service's problem
 STATUS_TYPES: dict[int, ErrorType] = {408: "timeout", 504: "timeout"}
 
 
@@ -135,7 +135,7 @@ def _read(status: int, data: bytes) -> tuple[str, PipelineResult]:
             raise ProviderError("protocol", f"not an edited story: {error!r}"[:200]) from error
         said, detail = {}, data[:200].decode("utf-8", "replace")
     if said.get("type") == UNUSABLE:  # the model answered, but with no story: as in process
-        return "", PipelineResult(Malformed("bad_story", detail[:200]))
+        return "", PipelineResult(Malformed("bad_story", detail[:MAX_WHY]))
     type_ = STATUS_TYPES.get(status, status_type(status))
     if said.get("type") == RATE_LIMITED:
         type_ = "rate_limited"

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.edits import UNUSABLE
 from harness.load.asking import Form
 from harness.load.checking import (
     READERS,
-    UNUSABLE,
     check_answers,
     read_completion,
     with_unusable,

@@ -371,6 +371,9 @@ def test_what_comes_after_the_load_is_said(
 def test_a_service_says_what_model_is_behind_it(tmp_path: Path) -> None:
     with serving("--port", "0") as (_, url):
         load(f"{url}/edit-scenario-async", "--users", 1, "--requests", 2, out=tmp_path / "run")
+        # This route streams without being told to.
+        few = ("--users", 1, "--requests", 2, "--slo", "ttft_p50<9s")
+        assert load(f"{url}/edit-scenario-stream", *few, out=tmp_path / "streamed") == 3
     provider = read_run(tmp_path / "run").manifest["provider"]
     assert (provider["simulated"], provider["profile"]) == (True, "null")
     assert provider["model"] == "simulated null"
